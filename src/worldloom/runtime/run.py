@@ -1,0 +1,277 @@
+"""Runs: the only place where ask, evaluate, append and tell meet. A run that was stopped goes on from its last stored generation."""
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from worldloom.core.errors import InputError, UnknownName
+from worldloom.core.field import Record, fields
+from worldloom.core.span import span
+from worldloom.core.world import World
+from worldloom.evolve.search import Search, ask, begin, fitness, restored, tell
+from worldloom.evolve.strategy import find as find_strategy
+from worldloom.evolve.strategy import options as strategy_options
+from worldloom.runtime.evaluate import Evaluator, Threads, check_version, outcome_digest, run_digest
+from worldloom.runtime.record import FINISHED, PAUSED, RUNNING, Rows, Run, fresh_id, individual_name, keep_from, now
+from worldloom.runtime.store import Store
+from worldloom.runtime.versions import versions
+from worldloom.worlds.find import find
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run tells its listener after each generation."""
+
+    run: str
+    generation: int
+    generations: int
+    best: int
+    best_fitness: float
+    median_fitness: float
+    seconds: float
+    lane_steps: int
+
+
+Listener = Callable[[Progress], None]
+
+
+def default_workers() -> int:
+    """All cores but one, at least one; WORLDLOOM_WORKERS overrides."""
+    told = os.environ.get("WORLDLOOM_WORKERS")
+    if told is not None and not (told.isdecimal() and int(told) > 0):
+        raise InputError(
+            f"WORLDLOOM_WORKERS={told!r} is not a number of workers. Expected 1 or more; unset it for all cores but one."
+        )
+    return int(told) if told else max(1, len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0]) - 1)
+
+
+def sorted_settings(world: World, strategy: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """(parameters, sizes, strategy options) from `--set` pairs. Raises UnknownName over all three with the nearest name."""
+    params, sizes = set(fields(world.params)), set(world.sizes)
+    options = set(strategy_options(find_strategy(strategy))) - {"population"}
+    for name in given:
+        if name not in params | sizes | options:
+            raise UnknownName("setting", name, params | sizes | options)
+    return (
+        {name: value for name, value in given.items() if name in params},
+        {name: value for name, value in given.items() if name in sizes},
+        {name: value for name, value in given.items() if name in options and name not in params | sizes},
+    )
+
+
+def planned(
+    world: World,
+    *,
+    population: int,
+    generations: int,
+    seed: int,
+    mode: str | None = None,
+    strategy: str = "genetic",
+    given: Mapping[str, Any] | None = None,
+    name: str = "",
+    keep: str = "default",
+) -> Run:
+    """The record of a run that has not begun, checked by starting its search. Raises what `begin` raises."""
+    if generations < 1:
+        raise InputError(f"{generations} generations evolve nothing. Expected 1 or more.")
+    keep_from(keep)
+    settings, sizes, options = sorted_settings(world, strategy, given or {})
+    search = begin(
+        world, population=population, seed=seed, mode=mode, settings=settings, sizes=sizes, strategy=strategy, options=options
+    )
+    config = {
+        "mode": mode, "settings": settings, "sizes": dict(search.sizes), "population": search.population, "generations": generations,
+        "strategy": strategy, "options": options, "steps": search.steps, "keep": keep,
+    }  # fmt: skip
+    run_id = fresh_id()
+    return Run(
+        id=run_id, name=name or run_id, world=world.name, world_version=world.version, seed=seed, config=config, versions=versions()
+    )  # fmt: skip
+
+
+def search_of(run: Run, world: World) -> Search:
+    """The search that a run describes, before its first generation."""
+    check_version(world, run.world_version)
+    config = run.config
+    return begin(
+        world, population=config["population"], seed=run.seed, mode=config["mode"], settings=config["settings"], sizes=config["sizes"],
+        steps=config["steps"], strategy=config["strategy"], options=config["options"],
+    )  # fmt: skip
+
+
+def resumed(run: Run, world: World, store: Store) -> Search:
+    """The search as it stood after the last stored generation."""
+    search, stored = search_of(run, world), store.generations(run.id)
+    if not stored:
+        return search
+    last = store.rows(run.id)
+    return restored(
+        search, generation=last.generation, genes=last.genomes, state=dict(last.memory), outcome=world.outcome(**last.outcome)
+    )
+
+
+class Writer:
+    """Appends generations on a thread of its own, one behind the search: storing costs no time while lanes run.
+
+    At most one generation waits. An error comes back at the next append or at close.
+    """
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._store, self._run_id = store, run_id
+        self._waiting: queue.Queue[Rows | None] = queue.Queue(maxsize=1)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while (rows := self._waiting.get()) is not None:
+            if self._error is None:
+                try:
+                    with span("store", lanes=len(rows.keys)):
+                        self._store.append(self._run_id, rows.generation, rows)
+                except BaseException as error:
+                    self._error = error
+
+    def append(self, rows: Rows) -> None:
+        """Hand over one generation."""
+        self._raise()
+        self._waiting.put(rows)
+
+    def close(self) -> None:
+        """Wait until all is stored."""
+        self._waiting.put(None)
+        self._thread.join()
+        self._raise()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+def weave(
+    run: Run, search: Search, store: Store, evaluator: Evaluator, *, until: int | None = None, listener: Listener | None = None
+) -> Search:
+    """Run generations from where the search stands to `until` (absent: the run's own number), storing each.
+
+    On an error or Ctrl-C everything evaluated so far is stored, the run is marked paused, and the error goes on.
+    """
+    target = until if until is not None else int(run.config["generations"])
+    writer, status = Writer(store, run.id), PAUSED
+    store.mark(run.id, RUNNING)
+    try:
+        while search.generation + 1 < target:
+            search = _generation(run, search, evaluator, writer, target, listener)
+        status = FINISHED
+    finally:
+        try:
+            writer.close()
+        finally:
+            store.mark(run.id, status)
+    return search
+
+
+def _generation(run: Run, search: Search, evaluator: Evaluator, writer: Writer, target: int, listener: Listener | None) -> Search:
+    started = time.perf_counter()
+    with span("search", lanes=search.population):
+        asked, batch = ask(search)
+    outcome = next(iter(evaluator.evaluate([batch])))
+    with span("search", lanes=search.population):
+        told = tell(asked, outcome)
+    seconds, lane_steps = time.perf_counter() - started, batch.lanes * batch.steps
+    writer.append(_rows(asked, batch.keys, outcome, seconds, lane_steps))
+    if listener is not None:
+        values = fitness(outcome)
+        finite = values[np.isfinite(values)]
+        best = int(np.argmax(values))
+        middle = float(np.median(finite)) if len(finite) else float("nan")
+        listener(Progress(run.id, asked.generation, target, best, float(values[best]), middle, seconds, lane_steps))
+    return told
+
+
+def _rows(asked: Search, keys: Any, outcome: Record, seconds: float, lane_steps: int) -> Rows:
+    return Rows(
+        generation=asked.generation,
+        digest=outcome_digest(outcome),
+        keys=keys,
+        genomes=asked.arrays,
+        outcome=dict(zip(outcome._fields, outcome, strict=True)),
+        parents=np.asarray(asked.state["parents"], np.int32),
+        streak=np.asarray(asked.state["streak"], np.int32),
+        memory=asked.state,
+        seconds=seconds,
+        lane_steps=lane_steps,
+    )
+
+
+def start(
+    run: Run, store: Store, *, workers: int | None = None, world: World | None = None, listener: Listener | None = None
+) -> None:
+    """Create a planned run and carry it through."""
+    found = world or find(run.world)
+    search, evaluator = search_of(run, found), Threads(default_workers() if workers is None else workers, found)
+    store.create(run)
+    weave(run, search, store, evaluator, listener=listener)
+
+
+def resume(
+    ref: str,
+    store: Store,
+    *,
+    generations: int | None = None,
+    workers: int | None = None,
+    world: World | None = None,
+    listener: Listener | None = None,
+) -> Run:
+    """Carry a stored run on to its planned number of generations, or to another one. The run."""
+    run = store.run(ref)
+    found = world or find(run.world)
+    evaluator = Threads(default_workers() if workers is None else workers, found)
+    weave(run, resumed(run, found, store), store, evaluator, until=generations, listener=listener)
+    return run
+
+
+def fork(ref: str, store: Store, generation: int, *, name: str = "") -> Run:
+    """A new run that shares generations 0 to `generation` with another and can go its own way from there."""
+    run = store.run(ref)
+    count = len(store.generations(run.id))
+    if not 0 <= generation < count:
+        there = f"from 0 to {count - 1}" if count else "none yet"
+        raise InputError(f"Run {run.name!r} has no generation {generation} to fork from. Its generations: {there}.")
+    new_id = fresh_id()
+    child = replace(
+        run, id=new_id, name=name or f"{run.name}-fork-{new_id[:4]}", status=PAUSED, created_at=now(),
+        parent_run=run.id, parent_generation=generation,
+    )  # fmt: skip
+    store.create(child)
+    for number in range(generation + 1):
+        store.append(child.id, number, store.rows(run.id, number))
+    return child
+
+
+def report(run: Run, store: Store) -> dict[str, Any]:
+    """{run, world, seed, generations, best: {individual, generation, fitness}, digest, seconds, lane_steps} of a stored run."""
+    stored = store.generations(run.id)
+    counted = [g for g in stored if g.best is not None and g.best_fitness is not None]
+    best = max(counted, key=lambda g: (g.best_fitness or 0.0, -g.generation), default=None)
+    return {
+        "run": run.id,
+        "world": run.world,
+        "seed": run.seed,
+        "generations": len(stored),
+        "best": None
+        if best is None
+        else {
+            "individual": individual_name(best.generation, best.best or 0),
+            "generation": best.generation,
+            "fitness": best.best_fitness,
+        },
+        "digest": run_digest(g.digest for g in stored),
+        "seconds": round(sum(g.seconds for g in stored), 6),
+        "lane_steps": sum(g.lane_steps for g in stored),
+    }
