@@ -28,11 +28,12 @@ COMMANDS = {  # name: module of this package and the function in it
     "fork": "fork:fork",
     "export": "export:export",
     "import": "import_:import_",
+    "bench": "bench:bench",
     "warm": "warm:warm",
     "doctor": "doctor:doctor",
 }
 SETTINGS: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False, "pretty_exceptions_enable": False}
-UsageError = typer.BadParameter.__mro__[1]  # of click, or of the copy of it inside Typer: that depends on Typer's version
+UsageError: Any = typer.BadParameter.__mro__[1]  # of click, or of the copy of it inside Typer: that depends on Typer's version
 
 
 class Commands(TyperGroup):
@@ -62,6 +63,9 @@ class Commands(TyperGroup):
         except KeyboardInterrupt as stop:  # here, because Typer would drop its message
             tell(str(stop) or "Stopped.")
             raise typer.Exit(130) from None
+        except BrokenPipeError:  # here too: Typer would end with 1
+            close_quietly()
+            raise typer.Exit(141) from None
 
 
 def own_commands() -> set[str]:
@@ -146,7 +150,7 @@ def explained(error: Any) -> tuple[str, int]:
         return str(error), error.exit_code
     context = getattr(error, "ctx", None)
     hint = f" See: {context.command_path} --help" if context is not None else ""
-    return " ".join(error.format_message().split()) + hint, 2
+    return " ".join(error.format_message().split()).rstrip(".") + "." + hint, 2
 
 
 def failed(error: BaseException, sentence: str, code: int) -> int:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
+    "inner": "dot",
     "elementary": "atan atan2 cbrt cos exp exp2 inverse_sqrt log log2 normal_pair pow sin sincos sincos_turns tan tanh tanh_net tanh_rough",
     "elements": "extent scratch scratch_like",
     "errors": "InputError UnknownName WorldAuthorError",
@@ -20,7 +21,6 @@ _PUBLIC = {
     "nets": "dense lif linear relu",
     "policy": "Policy",
     "rollout": "Batch Rollout",
-    "span": "span",
     "world": "Mode Size Status World",
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names.split()}

@@ -33,7 +33,6 @@ from worldloom.core.lane_types import (
     llvm_type,
     splat,
     stored_bytes,
-    stored_type,
 )
 
 _INT64 = ir.IntType(64)
@@ -79,11 +78,11 @@ def _position(indices):
 
 
 def _type_element(block, indices):
-    """What a[i, k] is: a Lane, or a plain number where the array is per block."""
+    """What a[i, k] is: a Lane; from an array that is per block a plain integer or truth value, but floats as Lanes, like parameters."""
     place = _position(indices) if isinstance(block, Block) else None
     if not place or place[1] != len(block.shape):
         return None
-    if block.per == "lane":
+    if block.per == "lane" or isinstance(block.element, types.Float):
         return Lane(block.element, place[0].width)
     return types.int64 if isinstance(block.element, types.Integer) else block.element
 
@@ -96,29 +95,27 @@ def _parts(context, builder, index_type, indices):
     return parts[0], [context.cast(builder, p, k, types.int64) for p, k in zip(parts[1:], index_type.types[1:], strict=True)]
 
 
-def _offset(builder, start, parts, shape):
-    """start[k, n] in an array of that shape, row by row."""
-    for part, size in zip(parts, shape, strict=True):
-        start = builder.add(builder.mul(start, ir.Constant(_INT64, size)), part)
-    return start
+def _steps(builder, pointer, parts, shape, size):
+    """pointer[k, n] in an array of that shape whose elements are `size` units apart: an address each, so that equal parts are shared."""
+    for part, inner in zip(parts, (shape[n + 1 :] for n in range(len(shape))), strict=True):
+        pointer = builder.gep(pointer, [builder.mul(part, ir.Constant(_INT64, math.prod(inner) * size))], inbounds=True)
+    return pointer
 
 
-def _address(context, builder, block, base, index_type, indices):
+def element_pointer(context, builder, block, base, index_type, indices):
     """Pointer to the element of the first lane: base + number of the block * stride + offset + place inside."""
     lane, parts = _parts(context, builder, index_type, indices)
     width, size = _position(index_type)[0].width, stored_bytes(block.element)
     number = builder.lshr(lane, ir.Constant(_INT64, BLOCK.bit_length() - 1))
     start = builder.gep(base, [builder.mul(number, ir.Constant(_INT64, block.stride))], inbounds=True)
-    inside = _offset(builder, ir.Constant(_INT64, 0), parts, block.shape)
-    if block.per == "lane":
-        inside = builder.mul(inside, ir.Constant(_INT64, BLOCK))
-        if width < BLOCK:
-            inside = builder.add(inside, builder.and_(lane, ir.Constant(_INT64, BLOCK - 1)))
-    inside = builder.add(builder.mul(inside, ir.Constant(_INT64, size)), ir.Constant(_INT64, block.offset))
-    return builder.gep(start, [inside], inbounds=True)
+    if block.per == "lane" and width < BLOCK:
+        inside = builder.and_(lane, ir.Constant(_INT64, BLOCK - 1))
+        start = builder.gep(start, [builder.mul(inside, ir.Constant(_INT64, size))], inbounds=True)
+    start = builder.gep(start, [ir.Constant(_INT64, block.offset)], inbounds=True)
+    return _steps(builder, start, parts, block.shape, size * (BLOCK if block.per == "lane" else 1))
 
 
-def _move(builder, lane, pointer, value=None):
+def moved(builder, lane, pointer, value=None):
     """Load a Lane from memory, or store one. Masks are bytes in memory, as NumPy has them."""
     mask = kind_of(lane) == "b"
     stored = Lane(types.uint8, lane.width) if mask else lane
@@ -138,23 +135,24 @@ def _type_getitem(block, indices):
 
 def _emit_getitem(context, builder, sig, args):
     block, result = sig.args[0], sig.return_type
-    pointer = _address(context, builder, block, args[0], sig.args[1], args[1])
-    if isinstance(result, Lane):
-        return _move(builder, result, pointer)
-    stored = stored_type(block.element)
-    loaded = builder.load(builder.bitcast(pointer, stored.as_pointer()), typ=stored)
-    return context.cast(builder, loaded, block.element, result)
+    pointer = element_pointer(context, builder, block, args[0], sig.args[1], args[1])
+    if block.per == "lane":
+        return moved(builder, result, pointer)
+    number = moved(builder, Lane(block.element, 1), pointer)
+    return splat(builder, number, result) if isinstance(result, Lane) else context.cast(builder, number, block.element, result)
 
 
 def _type_setitem(block, indices, value):
     lane = _type_element(block, indices)
-    fits = isinstance(lane, Lane) and (value == lane or (not isinstance(value, Lane) and accepts(lane.element, value)))
+    if not isinstance(lane, Lane) or block.per != "lane":
+        return None
+    fits = value == lane or (not isinstance(value, Lane) and accepts(lane.element, value))
     return signature(types.void, block, indices, lane) if fits else None
 
 
 def _emit_setitem(context, builder, sig, args):
-    pointer = _address(context, builder, sig.args[0], args[0], sig.args[1], args[1])
-    _move(builder, sig.args[2], pointer, args[2])
+    pointer = element_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1])
+    moved(builder, sig.args[2], pointer, args[2])
     return context.get_dummy_value()
 
 
@@ -215,12 +213,12 @@ define(scratch, _type_scratch, _emit_scratch, Index, types.NumberClass, types.Va
 define(scratch_like, _type_scratch_like, _emit_scratch, Index, Block, types.NumberClass)
 
 
-def _slot(context, builder, kind, memory, index_type, indices):
+def slot_pointer(context, builder, kind, memory, index_type, indices):
     several = isinstance(index_type, types.BaseTuple)
     parts = cgutils.unpack_tuple(builder, indices) if several else [indices]
     kinds = index_type.types if several else [index_type]
     whole = [context.cast(builder, p, k, types.int64) for p, k in zip(parts, kinds, strict=True)]
-    return builder.gep(memory, [_offset(builder, ir.Constant(_INT64, 0), whole, kind.shape)], inbounds=True)
+    return _steps(builder, memory, whole, kind.shape, 1)
 
 
 def _addresses(memory, indices):
@@ -237,11 +235,11 @@ def _type_scratch_store(memory, indices, value):
 
 
 def _emit_scratch_load(context, builder, sig, args):
-    return builder.load(_slot(context, builder, sig.args[0], args[0], sig.args[1], args[1]), typ=llvm_type(sig.return_type))
+    return builder.load(slot_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1]), typ=llvm_type(sig.return_type))
 
 
 def _emit_scratch_store(context, builder, sig, args):
-    builder.store(args[2], _slot(context, builder, sig.args[0], args[0], sig.args[1], args[1]))
+    builder.store(args[2], slot_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1]))
     return context.get_dummy_value()
 
 

@@ -203,7 +203,10 @@ def lanes_of(array: NDArray[Any], lanes: int, *, per: str = "lane") -> NDArray[A
     if per == "block":
         return np.repeat(array, BLOCK, axis=0)[:lanes]
     by_lane = np.moveaxis(array, -1, 1)
-    return np.ascontiguousarray(by_lane.reshape(len(array) * BLOCK, *array.shape[1:-1])[:lanes])
+    whole = by_lane.reshape(len(array) * BLOCK, *array.shape[1:-1])
+    return np.array(
+        whole[:lanes], order="C"
+    )  # a copy always: one block reshapes to a view of the memory that the next launch changes
 
 
 def lane_count(record: Record) -> int:

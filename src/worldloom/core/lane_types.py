@@ -81,11 +81,6 @@ def llvm_type(lane: Lane) -> ir.Type:
     return element if lane.width == 1 else ir.VectorType(element, lane.width)
 
 
-def stored_type(element: types.Type) -> ir.Type:
-    """The LLVM type of one number in memory; a truth value is a byte, as NumPy has it."""
-    return ir.IntType(8) if isinstance(element, types.Boolean) else llvm_type(Lane(element, 1))
-
-
 def stored_bytes(element: types.Type) -> int:
     """How many bytes one number takes in memory."""
     return 1 if isinstance(element, types.Boolean) else int(element.bitwidth) // 8

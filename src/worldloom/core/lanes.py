@@ -68,7 +68,7 @@ def _negative(context, builder, lane, a):
     return builder.fneg(a)
 
 
-def _rounded(context, builder, lane, operation, a, b):
+def rounded(context, builder, lane, operation, a, b):
     """a `operation` b, to nearest, never fused. The CPU back end fuses nothing without a `contract` flag; NVVM and ptxas do."""
     if not _on_cuda(context):
         return getattr(builder, "f" + operation)(a, b)
@@ -97,7 +97,7 @@ def _floor_quotient(context, builder, lane, a, b):
 def _arithmetic(operation):
     def emit(context, builder, lane, a, b):
         if kind_of(lane) == "f":
-            return _rounded(context, builder, lane, operation, a, b)
+            return rounded(context, builder, lane, operation, a, b)
         return getattr(builder, operation)(a, b)
 
     return emit

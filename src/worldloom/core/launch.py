@@ -5,14 +5,17 @@ The threads take chunks from one list that starts coarse and ends fine, so lanes
 cannot depend on it.
 """
 
+import linecache
 import re
 import threading
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 from llvmlite import binding
 from numba import njit
@@ -20,7 +23,7 @@ from numba.core import config, types
 from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
-from worldloom.core.cache import KernelCache, source_digest, sources
+from worldloom.core.cache import CORE, KernelCache, source_digest, sources
 from worldloom.core.elements import lanes_at, parameters_in_table, record_in_table
 from worldloom.core.errors import WorldAuthorError
 from worldloom.core.field import BLOCK, Field, fields
@@ -89,8 +92,9 @@ class Driver:
 
 
 def driver(world: World, mode: str | None, sizes: Mapping[str, int], width: int | None = None) -> Driver:
-    """The CPU driver, compiled or from disk, made once a process."""
-    return _driver(world, mode, tuple(sorted(sizes.items())), width or lane_width(world))
+    """The CPU driver, compiled or from disk, made once a process. Modes that differ in numbers alone share one."""
+    own = mode if world.mode(mode).step else None
+    return _driver(world, own, tuple(sorted(sizes.items())), width or lane_width(world))
 
 
 _compiling = threading.RLock()  # Numba compiles one function at a time; without it two threads would do the same work twice
@@ -99,12 +103,12 @@ _compiling = threading.RLock()  # Numba compiles one function at a time; without
 @lru_cache(maxsize=256)
 def _driver(world: World, mode: str | None, sizes: tuple[tuple[str, int], ...], width: int) -> Driver:
     with _compiling:
-        advance = _advance(world, mode, dict(sizes), width)
+        advance, cache = _advance(world, mode, dict(sizes), width), _kernel_cache(world, mode, sizes, width)
+        if cache is not None:  # the name becomes a symbol: code of two files must not share one
+            advance.__name__ = advance.__qualname__ = re.sub(r"\W", "_", cache.path.stem)
         dispatcher = njit(nogil=True, _nrt=False, error_model="numpy")(advance)
-        files = sources([world.reset, world.mode(mode).step or world.step, world.finish])
-        if files is not None:
-            name = f"{world.name} {world.version} {mode if world.mode(mode).step else ''} {sizes} {width}"
-            dispatcher._cache = KernelCache(f"{world.name}-{width}", source_digest(files), name)
+        if cache is not None:
+            dispatcher._cache = cache
         try:
             dispatcher.compile(SIGNATURE)
         except NumbaError as error:
@@ -123,25 +127,54 @@ def _advance(world: World, mode: str | None, sizes: Mapping[str, int], width: in
             i = lanes_at(lane, width)
             live(i, t0, t1, phases, edge, params_at(table, 4, i), inputs, state, outcome)
 
-    advance.__name__ = advance.__qualname__ = f"advance_{world.name}_{width}_{abs(hash((mode, tuple(sizes.items())))):x}"
     return advance
 
 
+def _kernel_cache(world: World, mode: str | None, sizes: tuple[tuple[str, int], ...], width: int) -> KernelCache | None:
+    """Where a driver is kept on disk; None for functions that have no file, or that were made inside another function."""
+    functions = [world.reset, world.mode(mode).step or world.step, world.finish]
+    files = sources(functions)
+    if files is None or any(function.__closure__ for function in functions):
+        return None
+    names = [f"{function.__module__} {function.__qualname__} {function.__code__.co_firstlineno}" for function in functions]
+    shapes = [(name, f.dtype, f.shape, f.per) for record in (*records(world), world.params) for name, f in fields(record).items()]
+    return KernelCache(f"{world.name}-{width}", source_digest(files), *names, f"{shapes} {sizes} {width}")
+
+
+# ---- errors ----------------------------------------------------------------------------------------------------------------------
+
+HINTS = {  # what Numba says -> what to do
+    r"^i?floordiv\(Lane\(float": "Python's // on fractions is not floor(a / b): write floor(a / b) if that is meant",
+    r"^(truth|bool)\(Lane\(bool": "A mask has no truth value over several lanes: write where(mask, a, b), or give the World scalar=True",
+    r"^setitem\(Block.*(slice|Lane\(\w+, \d+\)\), )": "An index is i and one plain integer for each axis",
+    r"^(getitem|setitem)\(Block": "Expected one index for each axis of the field, and its own type",
+    r"^\w+\(Lane.*Lane": "Two types do not mix: write cast(x, np.float32)",
+    r"^\w+\(Lane\(u?int\d+, \d+\), float": "A whole number beside a fraction: write cast(x, np.float32) first",
+    r"^(empty|zeros|ones|full|array)\(|^NRT": "Lane code allocates nothing: write scratch(i, np.float32, 3)",
+}  # fmt: skip
+TOLD = r"(?:Cannot unify|NameError:|Unknown attribute|NRT required|Use of unsupported|undefined variable).*"
+OURS = {CORE, Path(numba.__file__).parent}
+
+
 def telling_line(message: str) -> str:
-    """The line of a Numba error that a world's author can act on, with the place in the source where there is one."""
+    """The line of a Numba error that a world's author can act on: what has no meaning, where, and what to write instead.
+
+    Numba reports from the inside out: the first place that is not ours is the author's, and what stands before it is the cause.
+    """
     text = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    told = re.search(
-        r"(No implementation of function .*|Cannot unify .*|.*[Uu]ndefined.*|NameError.*|Unknown attribute .*|.*not supported.*)",
-        text,
-    )
-    calls = re.findall(r">>> (.+)", text)
-    place = re.findall(r'File "([^"]+)", line (\d+)', text)
-    parts = [told.group(1).strip() if told else text.strip().splitlines()[0]]
-    if calls:
-        parts.append(calls[-1].strip())
-    if place:
-        parts.append(f"at {place[-1][0]}:{place[-1][1]}")
-    return ", ".join(parts)
+    places = [m for m in re.finditer(r"During: .*? at (.+) \((\d+)\)", text) if not OURS & set(Path(m[1]).parents)]
+    before = text[: places[0].start()] if places else text
+    calls, told = re.findall(r">>> (.+?)\s*$", before, re.M), re.findall(TOLD, before)
+    last = calls[-1] if calls else text.strip().partition("\n")[0]
+    cause = re.sub(r"(of type \w+)\(.*", r"\1", told[-1].strip()) if told else last
+    line = f"{cause}{'' if told or not calls else ' has no meaning'}"
+    if places and not cause.startswith("NameError"):  # of which Numba tells no place
+        file, number = places[0].groups()
+        line += f", at {file}:{number}: {linecache.getline(file, int(number)).strip()}"
+    elif told and calls:
+        line += f", in {last.partition('(')[0]}"
+    hint = next((hint for pattern, hint in HINTS.items() if re.search(pattern, cause)), None)
+    return f"{line}. {hint}." if hint else f"{line}."
 
 
 # ---- threads ---------------------------------------------------------------------------------------------------------------------
@@ -208,7 +241,11 @@ def cuda_kernel(world: World, mode: str | None, sizes: Mapping[str, int]) -> Cal
 
 
 def simulated_kernel(world: World, mode: str | None) -> Callable[..., None]:
-    """The same kernel over plain arrays [lane, *shape], for Numba's CUDA simulator: the functions run as plain Python."""
+    """The same kernel over plain arrays [lane, *shape], for Numba's CUDA simulator: the functions run as plain Python.
+
+    The simulator finds numba.cuda among the kernel's globals and puts its own threads there.
+    """
+    global cuda
     from numba import cuda
 
     live = life_of(world, mode)

@@ -12,6 +12,7 @@ import numpy as np
 
 from worldloom.core.errors import InputError, UnknownName
 from worldloom.core.field import Record, fields
+from worldloom.core.keys import run_key
 from worldloom.core.span import span
 from worldloom.core.world import World
 from worldloom.evolve.search import Search, ask, begin, fitness, restored, tell
@@ -236,16 +237,17 @@ def resume(
     return run
 
 
-def fork(ref: str, store: Store, generation: int, *, name: str = "") -> Run:
-    """A new run that shares generations 0 to `generation` with another and can go its own way from there."""
+def fork(ref: str, store: Store, generation: int, *, name: str = "", seed: int | None = None) -> Run:
+    """A new run that shares generations 0 to `generation` with another. With a seed of its own it goes its own way from there."""
     run = store.run(ref)
     count = len(store.generations(run.id))
     if not 0 <= generation < count:
         there = f"from 0 to {count - 1}" if count else "none yet"
         raise InputError(f"Run {run.name!r} has no generation {generation} to fork from. Its generations: {there}.")
-    new_id = fresh_id()
+    new_id, own = fresh_id(), run.seed if seed is None else seed
+    run_key(own)  # raises for a number that is no seed
     child = replace(
-        run, id=new_id, name=name or f"{run.name}-fork-{new_id[:4]}", status=PAUSED, created_at=now(),
+        run, id=new_id, seed=own, name=name or f"{run.name}-fork-{new_id[:4]}", status=PAUSED, created_at=now(),
         parent_run=run.id, parent_generation=generation,
     )  # fmt: skip
     store.create(child)

@@ -2,25 +2,36 @@
 
 import numpy as np
 
-from worldloom.core import extent, lane_code, maximum, minimum, scratch, scratch_like, sincos_turns, sqrt, tanh_rough
+from worldloom.core import dot, extent, lane_code, minimum, scratch, scratch_like, sincos_turns, sqrt, tanh_rough
 from worldloom.worlds.creatures.spec import BASIC_SENSES, BRAINS, CLOCKS
-from worldloom.worlds.creatures.task import aim, mean
+from worldloom.worlds.creatures.task import aim
 
 OSCILLATOR, HYBRID, PURE = (BRAINS.index(name) for name in ("oscillator", "hybrid", "pure"))
 NO_CLOCK, CYCLIC, SINE, RAW = (CLOCKS.index(name) for name in ("none", "cyclic", "sin", "raw"))
 X, Y, Z = range(3)
 NEAR = 0.05  # 1/m: brings the distances of an arena near 1
 MOST_SENSES = BASIC_SENSES + 2
-SHORTEST, LONGEST = 0.1, 10.0  # m: a muscle's rest length stays within
+
+
+@lane_code
+def centre(i, inputs, state):
+    """Position and velocity of the centre of mass, in one pass over the nodes."""
+    p, v, w = state.position, state.velocity, inputs.share[i, 0]
+    x, y, z = p[i, X, 0] * w, p[i, Y, 0] * w, p[i, Z, 0] * w
+    vx, vy, vz = v[i, X, 0] * w, v[i, Y, 0] * w, v[i, Z, 0] * w
+    for node in range(1, inputs.node_count[i]):
+        w = inputs.share[i, node]
+        x, y, z = x + p[i, X, node] * w, y + p[i, Y, node] * w, z + p[i, Z, node] * w
+        vx, vy, vz = vx + v[i, X, node] * w, vy + v[i, Y, node] * w, vz + v[i, Z, node] * w
+    return x, y, z, vx, vy, vz
 
 
 @lane_code
 def perceive(i, t, params, inputs, state, seen):
     """Velocity, direction and distance to the target, and time."""
-    for axis in range(3):
-        seen[axis] = mean(i, state.velocity, axis, inputs)
-    dx, dz = aim(i, params, state, mean(i, state.position, X, inputs), mean(i, state.position, Z, inputs))
-    dy = -mean(i, state.position, Y, inputs)
+    x, y, z, seen[X], seen[Y], seen[Z] = centre(i, inputs, state)
+    dx, dz = aim(i, params, state, x, z)
+    dy = -y
     distance = sqrt(dx * dx + dy * dy + dz * dz) + 1e-6
     nearness = 1 / distance
     seen[3], seen[4], seen[5], seen[6] = dx * nearness, dy * nearness, dz * nearness, distance * NEAR
@@ -31,18 +42,6 @@ def perceive(i, t, params, inputs, state, seen):
         seen[BASIC_SENSES] = sine
         if params.clock == CYCLIC:
             seen[BASIC_SENSES + 1] = cosine
-
-
-@lane_code
-def row(i, weights, k, cells, count, start):
-    """start + weights[k] . cells, summed in two chains."""
-    even, odd = start + weights[i, k, 0] * cells[0], start * 0
-    for n in range(1, count - 1, 2):
-        odd += weights[i, k, n] * cells[n]
-        even += weights[i, k, n + 1] * cells[n + 1]
-    if count % 2 == 0:
-        odd += weights[i, k, count - 1] * cells[count - 1]
-    return even + odd
 
 
 @lane_code
@@ -62,13 +61,13 @@ def feel(i, k, inputs, state):
 @lane_code
 def think(i, t, params, inputs, state, hidden):
     """The hidden layer."""
-    seen, count = scratch(i, np.float32, MOST_SENSES), extent(inputs.weights_in, 1)
+    seen = scratch(i, np.float32, MOST_SENSES)
     perceive(i, t, params, inputs, state, seen)
     for k in range(extent(inputs.bias_in, 0)):
         start = inputs.bias_in[i, k]
         if params.proprioception:
             start += feel(i, k, inputs, state)
-        hidden[k] = tanh_rough(row(i, inputs.weights_in, k, seen, count, start))
+        hidden[k] = tanh_rough(dot(i, inputs.weights_in, k, seen, start))
 
 
 @lane_code
@@ -83,7 +82,7 @@ def command(i, k, t, params, inputs, hidden):
     """What muscle k is told, -1 (shorten) to 1 (lengthen)."""
     if params.brain == OSCILLATOR:
         return rhythm(i, k, t, params, inputs)
-    told = tanh_rough(row(i, inputs.weights_out, k, hidden, extent(inputs.weights_out, 1), inputs.bias_out[i, k]))
+    told = tanh_rough(dot(i, inputs.weights_out, k, hidden, inputs.bias_out[i, k]))
     if params.brain == PURE:
         return told
     return rhythm(i, k, t, params, inputs) * (0.5 + 0.5 * told)
@@ -95,10 +94,5 @@ def control(i, t, params, inputs, state):
     hidden = scratch_like(i, inputs.bias_in, np.float32)
     if params.brain != OSCILLATOR:
         think(i, t, params, inputs, state, hidden)
-    effort = state.effort[i]
     for k in range(inputs.edge_count[i]):
-        told = command(i, k, t, params, inputs, hidden) * params.drive
-        goal = inputs.rest[i, k] + inputs.reach[i, k] * told
-        state.goal[i, k] = minimum(maximum(goal, SHORTEST), LONGEST)
-        effort += told * told * inputs.one_of[i, k]
-    state.effort[i] = effort
+        state.goal[i, k] = inputs.rest[i, k] + inputs.reach[i, k] * command(i, k, t, params, inputs, hidden)

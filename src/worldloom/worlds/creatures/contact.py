@@ -1,10 +1,10 @@
 """Nodes between air and ground: semi-implicit Euler, restitution, and Coulomb friction whose impulse is at most mu m g dt."""
 
-from worldloom.core import inverse_sqrt, lane_code, maximum, where
+from worldloom.core import lane_code, maximum, sqrt, where
 
 X, Y, Z = range(3)
 RESTING = 2.0  # an impact slower than this many g dt does not bounce: gravity alone makes resting nodes that fast
-TINY = 1e-18  # m2/s2: keeps the direction of no motion finite
+TINY = 1e-9  # m/s: keeps the direction of no motion finite
 
 
 @lane_code
@@ -20,7 +20,7 @@ def move(i, node, params, inputs, state, force):
     touching = y < floor
     vy = where(touching, where(vy < fall * RESTING, -params.restitution * vy, 0), vy)
     grip = where(touching, inputs.friction[i, node] * fall, 0)  # negative: gravity points down
-    kept_sliding = maximum(1 + grip * inverse_sqrt(vx * vx + vz * vz + TINY), 0)
+    kept_sliding = maximum(1 + grip / (sqrt(vx * vx + vz * vz) + TINY), 0)
     vx, vz = vx * kept_sliding, vz * kept_sliding
     v[i, X, node], v[i, Y, node], v[i, Z, node] = vx, vy, vz
     x[i, X, node] += vx * dt

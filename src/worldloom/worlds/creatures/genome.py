@@ -17,6 +17,7 @@ LEAST_NODES, LEAST_MUSCLES = 3, 2
 # Explicit damping and semi-implicit Euler hold a node while dt2 K + 2 dt C < 4, with K = 2 sum(k) / m and C = 2 sum(c) / m over its
 # muscles (Gershgorin's bound on the fastest oscillation). A quarter is kept in reserve.
 HELD = 3.0
+SHORTEST, LONGEST = np.float32(0.1), np.float32(10)  # m: a muscle's rest length stays within
 SPREAD = 0.9  # m: nodes are born within this distance of the centre, along each axis
 
 
@@ -35,7 +36,7 @@ def genome(params: Params, sizes: Mapping[str, int]) -> Genome:
     return Genome(
         genes=Genes,
         sizes=known,
-        express=partial(express, known),
+        express=partial(express, known, params.drive),
         sample=partial(sample, known),
         mutate=partial(mutate, known),
         repair=partial(held, float(params.dt)),
@@ -77,7 +78,7 @@ def total(values):
     return summed
 
 
-def express(sizes, genes) -> Inputs:
+def express(sizes, drive, genes) -> Inputs:
     """Genes to the kernel's Inputs, edge form: lane k is individual k."""
     lanes, nodes, edges = len(genes.tempo), sizes["nodes"], sizes["edges"]
     number = edges_of(genes)
@@ -93,17 +94,18 @@ def express(sizes, genes) -> Inputs:
         spread_out[rows, to] = values[rows, slots]
         return spread_out
 
-    count = np.maximum(there.sum(1), 1).astype(np.float32)
+    reach = drive * np.minimum(genes.rest * genes.amplitude, np.minimum(genes.rest - SHORTEST, LONGEST - genes.rest))
+    count = np.sqrt(np.maximum(there.sum(1), 1).astype(np.float32))[:, None]
     return Inputs(
         **listed,
         **bodies(genes),
         rest=spread(genes.rest, 1),
-        reach=spread(genes.rest * genes.amplitude, 0),
+        reach=spread(reach, 0),
+        toil=spread(np.where(reach > 0, 1 / (np.maximum(reach, 1e-9) * count), 0), 0),
         stiffness=spread(genes.stiffness, 0),
         damping=spread(genes.damping, 0),
         frequency=spread(genes.frequency * genes.tempo[:, None], 0),
         phase=spread(genes.phase, 0),
-        one_of=spread(np.broadcast_to(np.float32(1) / count[:, None], there.shape), 0),
         tempo=genes.tempo,
         weights_in=genes.weights_in,
         weights_strain=strain_weights(genes, sizes, rows, to, slots),
@@ -122,8 +124,10 @@ def edge_lists(used, nodes):
     listed = {name: np.zeros(used.shape, np.int32) for name in ("edge", "first", "second")}
     at = place[block, edge]
     listed["edge"][block, at], listed["first"][block, at], listed["second"][block, at] = edge, first[edge], second[edge]
-    count = used.sum(1).astype(np.int32)
-    return {**listed, "edge_count": count, "node_count": np.full(len(used), nodes, np.int32)}, place
+    at_node = np.stack([used[:, first == node].sum(1) for node in range(nodes)], axis=1)
+    ends = np.cumsum(at_node, 1).astype(np.int32)
+    bounds = {"begins": ends - at_node.astype(np.int32), "ends": ends}
+    return {**listed, **bounds, "edge_count": ends[:, -1], "node_count": np.full(len(used), nodes, np.int32)}, place
 
 
 def strain_weights(genes, sizes, rows, to, slots):

@@ -34,6 +34,7 @@ def step(i, key, t, params, inputs, action, state, obs):
     advance(i, params, inputs, state)
     if t % params.watch_every == 0:
         task.watch(i, inputs, state)
+        task.tire(i, inputs, state)
         if params.task == task.PELLETS:
             task.collect(i, key, t, params, inputs, state)
 
@@ -45,8 +46,8 @@ def advance(i, params, inputs, state):
     for axis in range(3):
         for node in range(inputs.node_count[i]):
             force[axis, node] = 0
-    for k in range(inputs.edge_count[i]):
-        pull(i, k, params, inputs, state, force)
+    for node in range(inputs.node_count[i]):
+        pull(i, node, params, inputs, state, force)
     for node in range(inputs.node_count[i]):
         move(i, node, params, inputs, state, force)
 

@@ -91,6 +91,16 @@ def watch(i, inputs, state):
 
 
 @lane_code
+def tire(i, inputs, state):
+    """Adds the mean square activation of this moment to the effort."""
+    effort = state.effort[i]
+    for k in range(inputs.edge_count[i]):
+        strain = (state.goal[i, k] - inputs.rest[i, k]) * inputs.toil[i, k]
+        effort += strain * strain
+    state.effort[i] = effort
+
+
+@lane_code
 def progress(i, params, inputs, state):
     """Metres that count: of the hindmost node towards +x, capped; or collected gaps and the way to the next pellet."""
     walked = minimum(maximum(hindmost(i, inputs, state) - state.rear[i], -params.target), params.target)
@@ -107,8 +117,8 @@ def judge(i, params, inputs, state, outcome):
     """Fitness and what it is made of. A disqualified body has earned nothing."""
     watch(i, inputs, state)
     walked, paid = progress(i, params, inputs, state)
-    ticks = maximum(floor((params.life / params.dt - params.settle_steps) / params.control_every), 1)
-    effort = minimum(state.effort[i] / ticks, 1)
+    checks = maximum(floor((params.life / params.dt - params.settle_steps) / params.watch_every), 1)
+    effort = minimum(state.effort[i] / checks, 1)
     broken = state.broken[i]
     outcome.distance[i] = where(broken, 0, walked)
     outcome.collected[i] = where(broken, 0, state.collected[i])

@@ -1,0 +1,50 @@
+"""`loom bench`: our speed beside a peer's, in one run. The benchmarks come with the repository, not with the package."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from worldloom.cli.options import Json
+from worldloom.cli.report import json_out, table, tell
+from worldloom.core.errors import InputError, MachineError, UnknownName
+
+BENCHES = {"creatures": "creature-steps/s beside batched torch"}
+COLUMNS = ("what", "threads", "M creature-steps/s", "times torch", "spread")
+
+
+def bench(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help=f"One of: {', '.join(BENCHES)}.", show_default=False)] = "creatures",
+    threads: Annotated[int, typer.Option("--threads", metavar="N", help="Threads of both contenders.")] = 2,
+    rounds: Annotated[int, typer.Option("--rounds", metavar="N", help="Rounds; the rates are medians over them.")] = 7,
+    json: Json = False,
+) -> None:
+    """Measure our speed beside a peer's, in one run on this machine."""
+    if name not in BENCHES:
+        raise UnknownName("benchmark", name, BENCHES)
+    if threads < 1 or rounds < 1:
+        raise InputError(f"{threads} threads and {rounds} rounds measure nothing. Expected 1 or more of both.")
+    found = measured(name, threads, rounds)
+    if json:
+        json_out(found | {"rows": [dict(zip(COLUMNS, row, strict=True)) for row in found["rows"]]})
+        return
+    print(table(COLUMNS, found["rows"]))
+    tell(
+        f"Medians of {rounds} rounds; spread is (slowest - fastest) / median. Both contenders computed the same: "
+        f"after 60 steps they differ by {found['agreement_m']:.1g} m."
+    )
+
+
+def measured(name: str, threads: int, rounds: int) -> dict[str, Any]:
+    """Run the benchmark of that name from the repository's bench/ folder."""
+    folder = Path(__file__).parents[3] / "bench"
+    if not (folder / f"{name}.py").exists():
+        raise MachineError(f"There is no {folder}. Benchmarks come with the repository. Clone it and run `make bench`.")
+    sys.path.insert(0, str(folder))
+    try:
+        found: dict[str, Any] = import_module(name).measure(threads=threads, rounds=rounds)
+    except ModuleNotFoundError as error:
+        raise MachineError(f"The yardstick needs {error.name!r}, which is not installed. Run `make install`.") from error
+    return found

@@ -1,0 +1,40 @@
+"""`loom resume`."""
+
+from typing import Annotated
+
+import typer
+
+from worldloom.cli.evolve import pass_on
+from worldloom.cli.options import Json, RunName, StoreUrl, Workers
+from worldloom.cli.progress import Bar
+from worldloom.cli.report import tell
+
+
+def resume(
+    run: RunName,
+    generations: Annotated[
+        int | None, typer.Option(metavar="G", help="How many in all; absent: as planned.", show_default=False)
+    ] = None,
+    workers: Workers = None,
+    store: StoreUrl = None,
+    json: Json = False,
+) -> None:
+    """Carry a stopped run on.
+
+    It goes on from its last stored generation, to the same digest as if it had never stopped.
+    """
+    from worldloom.runtime.session import resume as carry_on
+
+    worked: list[int] = []
+    with Bar("resuming", generations) as bar:
+
+        def listener(progress: object) -> None:
+            worked.append(1)
+            bar.generation(progress)
+
+        with carry_on(run, generations=generations, workers=workers, store=store, progress=listener) as results:
+            if not worked:
+                count = len(results.store.generations(results.id))
+                more = f"loom resume {results.id} --generations {2 * count}"
+                tell(f"The run has its {count} generations; nothing was left to do. For more: {more}")
+            pass_on(results, json=json)
