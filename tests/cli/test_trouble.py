@@ -1,5 +1,8 @@
 """Bad input ends with exit code 2, one sentence on stderr, nothing on stdout, and nothing lost."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from small_run import SMALL
 
@@ -107,3 +110,20 @@ def test_a_failed_job_ends_with_1(loom, monkeypatch):
     monkeypatch.setattr("worldloom.runtime.session.evolve", failing)
     ended = loom(*EVOLVE)
     assert (ended.code, ended.err) == (1, "The work failed.\n")
+
+
+def test_a_store_of_a_newer_version_is_left_alone(loom, finished, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
+        database.execute("UPDATE worldloom_schema SET version_num = '9999'")
+    for args in (("runs",), EVOLVE):
+        ended = loom(*args)
+        assert ended.code == 2 and "Upgrade worldloom" in ended.err and ended.err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_locked_store_is_one_sentence(loom, finished, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "runs.db", isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        ended = loom(*EVOLVE)
+    assert ended.code == 2 and "is locked by another process" in ended.err and ended.err.count("\n") == 1
+    assert loom("runs", "--json").json["total"] == 1

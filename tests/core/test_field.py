@@ -84,7 +84,7 @@ def test_every_field_starts_on_a_cache_line_and_blocks_do_not_lie_whole_pages_ap
 def test_parameters_are_filled_from_defaults_choices_and_overrides_with_their_own_types():
     filled = fill(Settings, dt="0.5", kind="square")
     assert filled == (np.float32(0.5), 3, 0) and [type(n) for n in filled] == [np.float32, np.int32, np.int32]
-    assert fill(Settings).kind == 1 and fill(Settings, kind=0).kind == 0 and list(each(filled))[0][2] == np.float32(0.5)
+    assert fill(Settings).kind == 1 and fill(Settings, kind=0).kind == 0 and next(iter(each(filled)))[2] == np.float32(0.5)
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,6 @@ def test_evolve_imports_no_world_and_no_runtime():
     code = "import sys, worldloom.evolve.search, worldloom.evolve.strategies.genetic\nprint(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     wrong = [
-        name for name in loaded if name.startswith(("worldloom.worlds", "worldloom.runtime", "worldloom.policies", "torch", "ray"))
+        name for name in loaded if name.startswith(("worldloom.worlds.", "worldloom.runtime", "worldloom.policies", "torch", "ray"))
     ]
     assert wrong == []

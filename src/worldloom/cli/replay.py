@@ -38,22 +38,19 @@ def replay(
     if json:
         json_out({**described(life), "out": None if written is None else str(written)})
         return
-    told = described(life)
-    lines = {
-        **told["facts"],
-        **told["outcome"],
-        "seconds": float(life.t[-1]),
-        "frames": len(life.t),
-        "arrays": shapes(told["arrays"]),
-    }
-    print(facts({**lines, "same as stored": "yes, bit for bit" if life.same else "NO"}))
+    print(in_words(life))
     if life.same is False:
         tell(f"This life differs from the stored one. Made with other versions: {'; '.join(life.notes) or 'none that are known'}.")
-    print(
-        f"Wrote {written}"
-        if written
-        else f"To look at it: loom replay {run} --individual {told['facts']['individual']} --out life.html"
-    )
+    example = f"loom replay {run} --individual {life.facts['individual']} --out life.html"
+    print(f"Wrote {written}" if written else f"To look at it: {example}")
+
+
+def in_words(life: "Replay") -> str:
+    """What a replay is, for people."""
+    told = described(life)
+    arrays = ", ".join(f"{name} {shape}" for name, shape in told["arrays"].items())
+    lines = {**told["facts"], **told["outcome"], "seconds": float(life.t[-1]), "frames": len(life.t), "arrays": arrays}
+    return facts({**lines, "same as stored": "yes, bit for bit" if life.same else "NO"})
 
 
 def described(life: "Replay") -> dict[str, Any]:
@@ -61,8 +58,3 @@ def described(life: "Replay") -> dict[str, Any]:
     outcome = {name: array[0].item() if array[0].ndim == 0 else array[0].tolist() for name, array in life.outcome._asdict().items()}
     arrays = {name: list(array.shape) for name, array in life.arrays.items()}
     return {"facts": dict(life.facts), "outcome": outcome, "arrays": arrays, "same": life.same, "notes": list(life.notes)}
-
-
-def shapes(arrays: dict[str, list[int]]) -> str:
-    """Names and shapes in a line."""
-    return ", ".join(f"{name} {shape}" for name, shape in arrays.items())

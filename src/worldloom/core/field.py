@@ -157,7 +157,7 @@ def layout(record: type, sizes: Mapping[str, int]) -> Layout:
 def allocate(record: type, lanes: int, sizes: Mapping[str, int] | None = None) -> Record:
     """Block-form arrays for a record, uninitialised: views [block, *shape, 16], or [block, *shape] where the field is per block."""
     where, count = layout(record, sizes or {}), blocks(lanes)
-    room = np.empty(count * where.stride + LINE, np.uint8)
+    room = np.empty(max(count, 1) * where.stride + LINE, np.uint8)
     room = room[-room.ctypes.data % LINE :]
     arrays = {}
     for name, field in fields(record).items():

@@ -13,7 +13,6 @@ from worldloom.core.field import BLOCK
 from worldloom.core.lane_types import Block, Index, Lane, Scratch, define, llvm_type, stored_bytes
 from worldloom.core.lanes import rounded
 
-
 CHAINS = 4  # a row of 16 products in one chain of additions would wait for itself
 
 

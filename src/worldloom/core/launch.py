@@ -23,6 +23,7 @@ from numba.core import config, types
 from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
+from worldloom.core import lanes as _operators  # noqa: F401  a world may use + without importing a name from there
 from worldloom.core.cache import CORE, KernelCache, source_digest, sources
 from worldloom.core.elements import lanes_at, parameters_in_table, record_in_table
 from worldloom.core.errors import WorldAuthorError

@@ -77,6 +77,7 @@ class World:
     error: Callable[[Record, Record], dict[str, float]] | None = None
     steps: Callable[[Record], int] = lambda params: 200
     genome: Callable[[Record, Mapping[str, int]], Genome] | None = None
+    search: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # options that suit this world, by strategy
     scalar: bool = False  # its kernels branch on lane values, so they run one lane at a time
     commands: str = ""  # "package.module:app", the world's own Typer commands
 

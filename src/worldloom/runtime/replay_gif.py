@@ -14,7 +14,8 @@ GROUND = 230  # pixels from the top
 VIEW = 6.0  # m from the left edge to the right one, at least
 FRAME_SECONDS = 0.04  # players round to hundredths of a second
 MOST = 300  # pictures in a file
-PAPER, EARTH, MARK, NODE, INK = (250, 250, 247), (205, 200, 188), (150, 145, 135), (52, 58, 70), (90, 90, 90)
+PAPER, EARTH, MARK, INK = (250, 250, 247), (205, 200, 188), (150, 145, 135), (90, 90, 90)
+NODE, RIM = (222, 226, 232), (70, 78, 92)
 SHORT, REST, LONG = (200, 60, 50), (150, 150, 160), (50, 95, 200)  # muscles: shortened, at rest, lengthened
 
 
@@ -61,13 +62,13 @@ def paint(draw: Any, arrays: dict[str, NDArray[Any]], k: int, scale: float) -> N
         draw.line((x, GROUND, x, GROUND + 6), fill=MARK)
         draw.text((x + 2, GROUND + 8), str(metre), fill=MARK)
     across, up = (place[:, 0] - left) * scale, GROUND - place[:, 1] * scale
+    radius = arrays.get("radius", np.full(len(place), 0.1)) * scale
+    for x, y, r in zip(across.tolist(), up.tolist(), radius.tolist(), strict=True):
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=NODE, outline=RIM)
     activation = arrays.get("activation")
     for m, (a, b) in enumerate(arrays.get("muscles", np.empty((0, 2), int)).tolist()):
         colour = REST if activation is None else mixed(float(activation[k, m]))
         draw.line((across[a], up[a], across[b], up[b]), fill=colour, width=3)
-    radius = arrays.get("radius", np.full(len(place), 0.1)) * scale
-    for x, y, r in zip(across.tolist(), up.tolist(), radius.tolist(), strict=True):
-        draw.ellipse((x - r, y - r, x + r, y + r), fill=NODE)
 
 
 def mixed(activation: float) -> tuple[int, ...]:

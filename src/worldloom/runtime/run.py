@@ -83,6 +83,7 @@ def planned(
         raise InputError(f"{generations} generations evolve nothing. Expected 1 or more.")
     keep_from(keep)
     settings, sizes, options = sorted_settings(world, strategy, given or {})
+    options = {**world.search.get(strategy, {}), **options}
     search = begin(
         world, population=population, seed=seed, mode=mode, settings=settings, sizes=sizes, strategy=strategy, options=options
     )

@@ -91,16 +91,9 @@ def evolve(
     check_place(device, cluster)
     found = find(world)
     planned = runs_.planned(
-        found,
-        population=population,
-        generations=generations,
-        seed=seed,
-        mode=mode,
-        strategy=strategy,
-        given=settings,
-        name=name,
+        found, population=population, generations=generations, seed=seed, mode=mode, strategy=strategy, given=settings, name=name,
         keep=keep,
-    )
+    )  # fmt: skip
     with kept_open(store, create=True) as opened:
         with resumable(opened, planned):
             runs_.start(planned, opened, workers=workers, world=found, listener=progress)

@@ -22,6 +22,7 @@ WORLD = World(
     steps=lambda params: round(float(params.life) / float(params.dt)),
     genome=genome,
     error=error,
+    search={"genetic": {"pairs": 0.5}},  # bodies of two topologies mix badly
     frame=frame,
     track=track,
     commands="worldloom.worlds.creatures.cli:app",

@@ -35,7 +35,7 @@ class Params(NamedTuple):
         "steps", "from one check of limits and pellets to the next", dtype=np.int32, default=16, low=1, high=240
     )
     gravity: np.float32 = Field("m/s2", "vertical acceleration", default=-9.8, low=-30, high=-1)
-    drag: np.float32 = Field("1/s", "share of velocity lost to air in a second", default=1.0, low=0, high=20)
+    drag: np.float32 = Field("1/s", "share of velocity lost to air in a second", default=0.5, low=0, high=20)
     restitution: np.float32 = Field("1", "speed kept when a node bounces", default=0.1, low=0, high=1)
     drive: np.float32 = Field("1", "strength of the muscles' rhythm; 0 switches them off", default=1.0, low=0, high=1)
     response: np.float32 = Field("1/s", "how fast a muscle follows the brain", default=20.0, low=0.1, high=240)
@@ -145,13 +145,13 @@ class Outcome(NamedTuple):
 MODES = {  # error: 1 - Spearman's rank correlation of fitness with the accurate mode, over random bodies that 1/30 s holds
     "accurate": Mode(doc="1/240 s"),
     "fast": Mode(
-        doc="1/120 s", params={"dt": 1 / 120, "settle_steps": 240, "control_every": 8, "watch_every": 8}, error={"rank": 0.15}
+        doc="1/120 s", params={"dt": 1 / 120, "settle_steps": 240, "control_every": 8, "watch_every": 8}, error={"rank": 0.2}
     ),
     "ultra_fast": Mode(
-        doc="1/60 s", params={"dt": 1 / 60, "settle_steps": 120, "control_every": 4, "watch_every": 4}, error={"rank": 0.25}
+        doc="1/60 s", params={"dt": 1 / 60, "settle_steps": 120, "control_every": 4, "watch_every": 4}, error={"rank": 0.3}
     ),
     "extreme": Mode(
-        doc="1/30 s", params={"dt": 1 / 30, "settle_steps": 60, "control_every": 2, "watch_every": 2}, error={"rank": 0.45}
+        doc="1/30 s", params={"dt": 1 / 30, "settle_steps": 60, "control_every": 2, "watch_every": 2}, error={"rank": 0.4}
     ),
 }
 
