@@ -15,7 +15,7 @@ import pytest
 from worldloom.runtime.store import open_store
 
 LOOM = [sys.executable, "-c", "import sys; from worldloom.cli.main import run; sys.exit(run())"]
-GENERATIONS = 300
+GENERATIONS = 120
 LONG = f"evolve creatures --population 16 --set life=0.5 --workers 1 --generations {GENERATIONS} --name long".split()
 PATIENCE = 60  # s: the first run on a machine compiles
 

@@ -127,8 +127,12 @@ def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """An uninitialised array that starts on a cache line; NumPy promises only 16 bytes."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     room = np.empty(size + LINE, np.uint8)
-    start = -room.ctypes.data % LINE
-    return room[start : start + size].view(dtype).reshape(shape)
+    return np.ndarray(shape, dtype, room, -start_of(room) % LINE)
+
+
+def start_of(array: NDArray[Any]) -> int:
+    """The address of an array's first number; array.ctypes.data is the same at three times the cost."""
+    return int(array.__array_interface__["data"][0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +162,7 @@ def allocate(record: type, lanes: int, sizes: Mapping[str, int] | None = None) -
     """Block-form arrays for a record, uninitialised: views [block, *shape, 16], or [block, *shape] where the field is per block."""
     where, count = layout(record, sizes or {}), blocks(lanes)
     room = np.empty(max(count, 1) * where.stride + LINE, np.uint8)
-    room = room[-room.ctypes.data % LINE :]
+    room = room[-start_of(room) % LINE :]
     arrays = {}
     for name, field in fields(record).items():
         inner = np.empty(where.shapes[name], field.dtype).strides
@@ -169,7 +173,7 @@ def allocate(record: type, lanes: int, sizes: Mapping[str, int] | None = None) -
 
 def address(record: Record) -> int:
     """Where the memory of a block-form record begins: its first field lies at offset 0."""
-    return int(record[0].ctypes.data)
+    return start_of(record[0])
 
 
 def to_blocks(record: Record, into: Record | None = None) -> Record:

@@ -13,6 +13,7 @@ In plain Python the kernel functions take NumPy scalars and give the bits of the
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from worldloom.core.elementary import normal_pair
 from worldloom.core.elements import arrays_in_table, lane_number, lanes_at
 from worldloom.core.errors import InputError
-from worldloom.core.field import BLOCK, Field, aligned, blocks
+from worldloom.core.field import BLOCK, Field, aligned, blocks, start_of
 from worldloom.core.lane_types import LANE_OPTIONS
 from worldloom.core.lanes import Lane, cast, high_product, lane_code, like
 
@@ -219,7 +220,7 @@ def filled(
 ) -> NDArray[Any]:
     """The first `size` of the numbers that step writes: rows of 16 for every block of lanes."""
     found = aligned((-(-size // (rows * BLOCK)), rows, BLOCK), dtype)
-    table = np.array([keys.ctypes.data, numbers.ctypes.data, found.ctypes.data], np.int64)
+    table = np.array([start_of(keys), start_of(numbers), start_of(found)], np.int64)
     over_blocks(step, record, rows)(table, len(found) * BLOCK, bound)
     return found.reshape(-1)[:size]
 
@@ -230,6 +231,9 @@ def in_blocks(array: NDArray[np.uint64]) -> NDArray[np.uint64]:
     whole.reshape(-1)[: array.size] = array.reshape(-1)
     whole.reshape(-1)[array.size :] = 0
     return whole
+
+
+COUNTED = in_blocks(np.arange(BLOCK, dtype=u64))  # the counters of one block; read only
 
 
 @lane_code
@@ -276,8 +280,9 @@ def drawn(
     step: Callable[..., None], record: type, key: np.uint64, shape: tuple[int, ...], dtype: Any, rows: int, bound: int = 0
 ) -> NDArray[Any]:
     """An array of draws from one key."""
-    keys, numbers = in_blocks(np.full(BLOCK, key, u64)), in_blocks(np.arange(BLOCK, dtype=u64))
-    return filled(step, record, keys, numbers, int(np.prod(shape, dtype=np.int64)), dtype, rows, bound).reshape(shape)
+    keys = aligned((1, BLOCK), u64)
+    keys[...] = key
+    return filled(step, record, keys, COUNTED, math.prod(shape), dtype, rows, bound).reshape(shape)
 
 
 def uniforms(key: np.uint64, *shape: int) -> NDArray[np.float32]:

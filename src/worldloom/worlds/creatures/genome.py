@@ -109,7 +109,9 @@ def express(sizes, drive, genes) -> Inputs:
         tempo=genes.tempo,
         weights_in=genes.weights_in,
         weights_strain=strain_weights(genes, sizes, rows, to, slots),
-        weights_motion=genes.weights_motion,
+        weights_motion=np.where(genes.alive[:, None, :, None] == 1, genes.weights_motion, 0)
+        if sizes["felt_nodes"]
+        else genes.weights_motion,
         bias_in=genes.bias_in + np.float32(0),  # -0 becomes 0: a sum that begins at -0 would notice absent muscles
         weights_out=spread(genes.weights_out, 0),
         bias_out=spread(genes.bias_out, 0),
