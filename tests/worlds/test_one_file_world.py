@@ -84,7 +84,7 @@ def test_the_commands_in_its_readme_work(pendulum, tmp_path, monkeypatch, capsys
     assert [line.split()[0] for line in shown] == ["worlds", "evolve", "replay"]
     for line in shown:
         assert loom(line.split()) == 0, capsys.readouterr().err
-    assert "pendulum" in capsys.readouterr().out and (tmp_path / "best.html").stat().st_size > 1000
+    assert "pendulum" in capsys.readouterr().out and (tmp_path / "best.npz").stat().st_size > 1000
 
 
 def test_its_own_test_passes(pendulum):

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from worldloom.core.genome import rows
 from worldloom.worlds.creatures.genome import edges_of
-from worldloom.worlds.creatures.spec import BRAINS, Genes
+from worldloom.worlds.creatures.spec import Genes
 
 
 def frame(params, inputs, state, i):
@@ -58,6 +57,3 @@ def batched(genes: Genes, states=None):
         "spring_indices": np.where(there[..., None], genes.pair, 0).astype(np.int64),
         "spring_params": np.where(there[..., None], springs, 0).astype(np.float32),
     }
-
-
-__all__ = ["BRAINS", "activation", "batched", "frame", "rows", "track"]
