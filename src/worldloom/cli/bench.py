@@ -8,33 +8,29 @@ from typing import Annotated, Any
 import typer
 
 from worldloom.cli.options import Json
-from worldloom.cli.report import json_out, table, tell
+from worldloom.cli.report import json_out, table
 from worldloom.core.errors import InputError, MachineError, UnknownName
 
-BENCHES = {"creatures": "creature-steps/s beside batched torch"}
-COLUMNS = ("what", "threads", "M creature-steps/s", "times torch", "spread")
+BENCHES = {"creatures": "creature-steps/s beside batched torch", "generation": "a generation beside its simulation"}
 
 
 def bench(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help=f"One of: {', '.join(BENCHES)}.", show_default=False)] = "creatures",
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help=f"One of: {', '.join(BENCHES)}; absent: all.")] = "",
     threads: Annotated[int, typer.Option("--threads", metavar="N", help="Threads of both contenders.")] = 2,
     rounds: Annotated[int, typer.Option("--rounds", metavar="N", help="Rounds; the rates are medians over them.")] = 7,
     json: Json = False,
 ) -> None:
-    """Measure our speed beside a peer's, in one run on this machine."""
-    if name not in BENCHES:
+    """Measure our speed, beside a peer's where there is one, in one run on this machine."""
+    if name and name not in BENCHES:
         raise UnknownName("benchmark", name, BENCHES)
     if threads < 1 or rounds < 1:
         raise InputError(f"{threads} threads and {rounds} rounds measure nothing. Expected 1 or more of both.")
-    found = measured(name, threads, rounds)
+    found = {chosen: measured(chosen, threads, rounds) for chosen in ([name] if name else BENCHES)}
     if json:
-        json_out(found | {"rows": [dict(zip(COLUMNS, row, strict=True)) for row in found["rows"]]})
+        json_out({title: [dict(zip(made["columns"], row, strict=True)) for row in made["rows"]] for title, made in found.items()})
         return
-    print(table(COLUMNS, found["rows"]))
-    tell(
-        f"Medians of {rounds} rounds; spread is (slowest - fastest) / median. Both contenders computed the same: "
-        f"after 60 steps they differ by {found['agreement_m']:.1g} m."
-    )
+    for title, made in found.items():
+        print(f"{title}: {BENCHES[title]}\n{table(made['columns'], made['rows'])}\n{made['note']}\n")
 
 
 def measured(name: str, threads: int, rounds: int) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from numba import njit, types
 from numba.extending import overload
 from numpy.typing import NDArray
 
+from worldloom.core.cache import KernelCache, source_digest, sources
 from worldloom.core.elementary import normal_pair
 from worldloom.core.elements import arrays_in_table, lane_number, lanes_at
 from worldloom.core.errors import InputError
@@ -202,17 +203,19 @@ class Words(NamedTuple):
 def over_blocks(step: Callable[..., None], record: type, rows: int) -> Any:
     """step(i, bound, memory) for all lanes, compiled on first use: one thread, which holds no lock.
 
-    The only place where this module compiles, hence the hook for a cache on disk.
+    The only place where this module compiles.
     """
     arrays = arrays_in_table(record, {"rows": rows})
 
-    @njit(**LOOP_OPTIONS)
     def run(table, lanes, bound):
         memory = arrays(table, 0)
         for lane in range(0, lanes, BLOCK):
             step(lanes_at(lane, BLOCK), bound, memory)
 
-    return run
+    run.__name__ = run.__qualname__ = f"run_{step.__name__}_{rows}"  # the name of compiled code: two of one name would be confused
+    compiled = njit(**LOOP_OPTIONS)(run)
+    compiled._cache = KernelCache("keys", source_digest(sources([step]) or []), f"{step.__name__} {record.__name__} {rows}")
+    return compiled
 
 
 def filled(

@@ -20,6 +20,7 @@ from numba.core.typing.templates import signature
 from numba.extending import overload
 
 from worldloom.core.lane_types import Index, Lane, common, define, element_of, kind_of, lane_code, llvm_type, mask_of, splat
+from worldloom.core.whole import floor_quotient, from_float_on_cuda, shift_left, shift_right
 
 __all__ = [
     "Index", "Lane", "any_lane", "bitcast", "cast", "floor", "high_product", "lane_code", "like", "maximum", "minimum", "sqrt", "where",
@@ -81,19 +82,6 @@ def _floor(context, builder, lane, a):
     return _call(builder, f"llvm.floor.{_llvm_name(lane)}", a.type, a)
 
 
-def _floor_quotient(context, builder, lane, a, b):
-    """Python's // on whole numbers: rounds towards minus infinity. Dividing by zero is undefined, as in C.
-
-    On floats Python's // is not floor(a / b): 1 // 0.1 is 9. So it is left out: write floor(a / b).
-    """
-    if kind_of(lane) == "u":
-        return builder.udiv(a, b)
-    quotient, zero = builder.sdiv(a, b), ir.Constant(a.type, None)
-    remainder = builder.sub(a, builder.mul(quotient, b))
-    too_high = builder.and_(builder.icmp_signed("!=", remainder, zero), builder.icmp_signed("<", builder.xor(remainder, b), zero))
-    return builder.add(quotient, builder.sext(too_high, a.type))
-
-
 def _arithmetic(operation):
     def emit(context, builder, lane, a, b):
         if kind_of(lane) == "f":
@@ -103,21 +91,17 @@ def _arithmetic(operation):
     return emit
 
 
-def _shift_right(context, builder, lane, a, b):
-    return builder.lshr(a, b) if kind_of(lane) == "u" else builder.ashr(a, b)
-
-
 _BINARY = {  # operator name -> (element kinds it works on, how to emit it)
     "add": ("fiu", _arithmetic("add")),
     "sub": ("fiu", _arithmetic("sub")),
     "mul": ("fiu", _arithmetic("mul")),
     "truediv": ("f", _arithmetic("div")),
-    "floordiv": ("iu", _floor_quotient),
+    "floordiv": ("iu", floor_quotient),  # on floats Python's // is not floor(a / b): 1 // 0.1 is 9
     "and_": ("iub", lambda context, builder, lane, a, b: builder.and_(a, b)),
     "or_": ("iub", lambda context, builder, lane, a, b: builder.or_(a, b)),
     "xor": ("iub", lambda context, builder, lane, a, b: builder.xor(a, b)),
-    "lshift": ("iu", lambda context, builder, lane, a, b: builder.shl(a, b)),
-    "rshift": ("iu", _shift_right),
+    "lshift": ("iu", shift_left),
+    "rshift": ("iu", shift_right),
 }
 
 
@@ -355,30 +339,13 @@ def _emit_cast(context, builder, sig, args):
         return builder.fcmp_unordered("!=", x, ir.Constant(x.type, None))
     if a == "f":
         if _on_cuda(context):
-            return _whole_on_cuda(builder, source, target, x)
+            return from_float_on_cuda(builder, source, target, x)
         return _call(builder, f"llvm.fpto{'si' if b == 'i' else 'ui'}.sat.{_llvm_name(target)}.{_llvm_name(source)}", to, x)
     if b == "b":
         return builder.icmp_unsigned("!=", x, ir.Constant(x.type, None))
     if a == "b" or target.element.bitwidth > source.element.bitwidth:
         return (builder.sext if a == "i" else builder.zext)(x, to)
     return builder.trunc(x, to) if target.element.bitwidth < source.element.bitwidth else x
-
-
-def _whole_on_cuda(builder, source, target, x):
-    """Towards zero, saturating, 0 for NaN. PTX's cvt saturates at 32 and 64 bits, but its NaN is not always 0."""
-    bits, signed = target.element.bitwidth, kind_of(target) == "i"
-    size = max(bits, 32)
-    name = f"{_nvvm_letter(source)}2{'' if signed else 'u'}{'i' if size == 32 else 'll'}"
-    whole = _call(builder, f"llvm.nvvm.{name}.rz", ir.IntType(size), x)
-    whole = builder.select(builder.fcmp_unordered("uno", x, x), ir.Constant(whole.type, 0), whole)
-    if bits == size:
-        return whole
-    compare = builder.icmp_signed if signed else builder.icmp_unsigned
-    limits = ((">", 2 ** (bits - 1) - 1), ("<", -(2 ** (bits - 1)))) if signed else ((">", 2**bits - 1),)
-    for beyond, limit in limits:
-        edge = ir.Constant(whole.type, limit)
-        whole = builder.select(compare(beyond, whole, edge), edge, whole)
-    return builder.trunc(whole, llvm_type(target))
 
 
 define(cast, _type_cast, _emit_cast, Lane, types.NumberClass)
