@@ -20,7 +20,7 @@ def bench(
     rounds: Annotated[int, typer.Option("--rounds", metavar="N", help="Rounds; the rates are medians over them.")] = 7,
     json: Json = False,
 ) -> None:
-    """Measure our speed, beside a peer's where there is one, in one run on this machine."""
+    """Our speed on this machine, beside a peer's."""
     if name and name not in BENCHES:
         raise UnknownName("benchmark", name, BENCHES)
     if threads < 1 or rounds < 1:

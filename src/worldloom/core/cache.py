@@ -67,7 +67,8 @@ def _imported(module: ModuleType, path: Path) -> list[ModuleType]:
 def _may_hold_lane_code(module: ModuleType, importer: ModuleType) -> bool:
     """Whether a world's code may come from a module: one of its own package or folder, or one that uses Worldloom's core."""
     root, path = module.__name__.partition(".")[0], Path(getattr(module, "__file__", None) or "")
-    if root in VERSIONED or path.suffix != ".py" or CORE in path.parents:
+    ours = root == __name__.partition(".")[0] and not module.__name__.startswith("worldloom.worlds.")  # core is there already
+    if root in VERSIONED or path.suffix != ".py" or ours:
         return False
     near = root == importer.__name__.partition(".")[0] or path.parent == Path(importer.__file__ or "").parent
     return near or any(str(getattr(value, "__module__", "")).startswith("worldloom.core") for value in vars(module).values())

@@ -5,17 +5,19 @@ The machines do not agree by themselves: dividing by zero ends the process on x8
 that is decided here costs nothing.
 """
 
+from typing import Any
+
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from worldloom.core.lane_types import kind_of, llvm_type, splat
+from worldloom.core.lane_types import Lane, kind_of, llvm_type, splat
 
 
-def _constant(builder, lane, value):
+def _constant(builder: Any, lane: Lane, value: int) -> Any:
     return splat(builder, ir.Constant(ir.IntType(lane.element.bitwidth), value), lane)
 
 
-def floor_quotient(context, builder, lane, a, b):
+def floor_quotient(context: Any, builder: Any, lane: Lane, a: Any, b: Any) -> Any:
     """Python's //, towards minus infinity; 0 where b is 0, and the smallest number by -1 stays itself."""
     zero, one, signed = _constant(builder, lane, 0), _constant(builder, lane, 1), kind_of(lane) == "i"
     nothing = builder.icmp_unsigned("==", b, zero)
@@ -32,13 +34,13 @@ def floor_quotient(context, builder, lane, a, b):
     return builder.select(nothing, zero, builder.add(quotient, builder.sext(too_high, a.type)))
 
 
-def shift_left(context, builder, lane, a, b):
+def shift_left(context: Any, builder: Any, lane: Lane, a: Any, b: Any) -> Any:
     """a << b; 0 where b is not from 0 to the number of bits."""
     within = builder.icmp_unsigned("<", b, _constant(builder, lane, lane.element.bitwidth))
     return builder.select(within, builder.shl(a, b), _constant(builder, lane, 0))
 
 
-def shift_right(context, builder, lane, a, b):
+def shift_right(context: Any, builder: Any, lane: Lane, a: Any, b: Any) -> Any:
     """a >> b; 0, or -1 for a negative number, where b is not from 0 to the number of bits."""
     bits = lane.element.bitwidth
     within = builder.icmp_unsigned("<", b, _constant(builder, lane, bits))
@@ -47,7 +49,7 @@ def shift_right(context, builder, lane, a, b):
     return builder.ashr(a, builder.select(within, b, _constant(builder, lane, bits - 1)))
 
 
-def from_float_on_cuda(builder, source, target, x):
+def from_float_on_cuda(builder: Any, source: Lane, target: Lane, x: Any) -> Any:
     """x towards zero, saturating, 0 for NaN. PTX's cvt saturates at 32 and 64 bits, but its NaN is not always 0."""
     bits, signed = target.element.bitwidth, kind_of(target) == "i"
     size = max(bits, 32)

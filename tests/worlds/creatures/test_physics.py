@@ -99,6 +99,21 @@ def test_falling_over_is_not_walking():
             assert rollout.run(2400).fitness[0] < 0.1 * height
 
 
+@pytest.mark.parametrize("stroke", [0.5, 1.6])
+def test_contracting_or_stretching_once_earns_nothing(stroke):
+    """All rest lengths change by one factor after birth, and no rhythm follows: one end of the body moves, the other does not."""
+    _, genes = lives(200)
+    still = genes._replace(amplitude=np.zeros_like(genes.amplitude))
+    one_way = WORLD.filled(None, {"settle_steps": 1200, "brain": "pure"})
+    calm = WORLD.genome(one_way, WORLD.sized()).express(still)
+    pushed = calm._replace(
+        reach=np.where(calm.stiffness > 0, calm.rest * np.float32(abs(stroke - 1)), 0), weights_out=np.zeros_like(calm.weights_out),
+        bias_out=np.full_like(calm.bias_out, np.sign(stroke - 1) * 5),
+    )  # fmt: skip
+    found = Rollout(WORLD, one_way, pushed, fold(run_key(5), np.arange(200))).run(2400)
+    assert np.quantile(found.fitness, 0.95) < 0.3
+
+
 def test_vibrating_muscles_earn_no_distance():
     """Small, fast, simultaneous strokes of every muscle, at the fastest rhythm that genes allow."""
     _, genes = lives(300)

@@ -28,7 +28,7 @@ def reset(i, key, params, inputs, state):
 def step(i, key, t, params, inputs, action, state, obs):
     """One time step."""
     if t == params.settle_steps:
-        state.rear[i] = task.hindmost(i, inputs, state)
+        task.mark_start(i, inputs, state)
     if t >= params.settle_steps and (t - params.settle_steps) % params.control_every == 0:
         control(i, t, params, inputs, state)
     advance(i, params, inputs, state)

@@ -126,7 +126,8 @@ class State(NamedTuple):
     velocity: np.ndarray = Field("m/s", "of nodes", (3, "nodes"))
     length: np.ndarray = Field("m", "present rest length of muscles", ("edges",))
     goal: np.ndarray = Field("m", "rest length that the brain wants", ("edges",))
-    rear: np.ndarray = Field("m", "x of the hindmost node when the muscles woke", ())
+    rear: np.ndarray = Field("m", "x of the body's hindmost edge when the muscles woke", ())
+    front: np.ndarray = Field("m", "x of its foremost edge then", ())
     effort: np.ndarray = Field("1", "mean square activation, summed over checks", ())
     pellet: np.ndarray = Field("m", "x and z of the present pellet", (2,))
     gap: np.ndarray = Field("m", "distance to the pellet when it appeared", ())
@@ -136,7 +137,7 @@ class State(NamedTuple):
 
 class Outcome(NamedTuple):
     fitness: np.ndarray = Field("m", "what the task pays")
-    distance: np.ndarray = Field("m", "progress of the hindmost node towards +x")
+    distance: np.ndarray = Field("m", "progress towards +x of the end of the body that lags")
     collected: np.ndarray = Field("pellets", "how many were collected")
     effort: np.ndarray = Field("1", "mean square activation, 0 to 1")
     status: np.ndarray = Field("code", "0 OK, 1 UNSTABLE: left the arena or not finite", dtype=np.int8)

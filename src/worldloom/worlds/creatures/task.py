@@ -10,6 +10,7 @@ X, Y, Z = range(3)
 PELLET = 0  # random slot: the direction of a pellet
 PELLET_COUNT = 3
 ARENA, CEILING = 50.0, 30.0  # m: a body outside is disqualified
+ENDLESS = 1e6  # m: further than any body
 
 
 @lane_code
@@ -30,13 +31,20 @@ def aim(i, params, state, x, z):
 
 
 @lane_code
-def hindmost(i, inputs, state):
-    """x of the hindmost edge of the body: falling over or stretching forward does not move it forward."""
-    rear = like(state.rear[i], ARENA * 1e6)
+def ends(i, inputs, state):
+    """x of the hindmost and of the foremost edge of the body."""
+    rear, front = like(state.rear[i], ENDLESS), like(state.rear[i], -ENDLESS)
     for node in range(inputs.node_count[i]):
-        here = state.position[i, X, node] - inputs.radius[i, node]
-        rear = where(inputs.lightness[i, node] > 0, minimum(here, rear), rear)
-    return rear
+        x, radius, alive = state.position[i, X, node], inputs.radius[i, node], inputs.lightness[i, node] > 0
+        rear = where(alive, minimum(x - radius, rear), rear)
+        front = where(alive, maximum(x + radius, front), front)
+    return rear, front
+
+
+@lane_code
+def mark_start(i, inputs, state):
+    """Progress counts from here."""
+    state.rear[i], state.front[i] = ends(i, inputs, state)
 
 
 @lane_code
@@ -49,7 +57,7 @@ def place_pellet(i, key, t, params, state, x, z, away):
 @lane_code
 def begin(i, key, params, inputs, state):
     """Before the first step: nothing earned, the first pellet out."""
-    state.rear[i] = hindmost(i, inputs, state)
+    mark_start(i, inputs, state)
     state.effort[i] = 0
     state.collected[i] = 0
     state.broken[i] = state.position[i, X, 0] != state.position[i, X, 0]
@@ -102,8 +110,13 @@ def tire(i, inputs, state):
 
 @lane_code
 def progress(i, params, inputs, state):
-    """Metres that count: of the hindmost node towards +x, capped; or collected gaps and the way to the next pellet."""
-    walked = minimum(maximum(hindmost(i, inputs, state) - state.rear[i], -params.target), params.target)
+    """Metres that count: of the body towards +x, capped; or collected gaps and the way to the next pellet.
+
+    A body has come as far as the end of it that lags: falling and stretching move the front alone, contracting the rear alone.
+    """
+    rear, front = ends(i, inputs, state)
+    behind = minimum(rear - state.rear[i], front - state.front[i])
+    walked = minimum(maximum(behind, -params.target), params.target)
     if params.task == DISTANCE:
         return walked, walked
     had = state.collected[i]
