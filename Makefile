@@ -30,7 +30,7 @@ bench: .venv/test
 	$(BIN)/loom bench
 
 docs: .venv/test
-	$(BIN)/pytest tests/test_docs.py
+	$(BIN)/pytest -m "slow or not slow" tests/test_docs.py
 
 package: .venv/test
 	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
