@@ -16,8 +16,6 @@ LONGEST_MODULE, LONGEST_FUNCTION, USUAL_FUNCTION = 400, 35, 10  # lines
 HEAVY = ("torch", "ray", "sqlalchemy", "fastapi")
 TABLES = {  # longer than a function may be, because they list one thing after the other
     "runtime/migrations/versions/m0001_runs.py:upgrade": "the columns of all tables",
-    "worlds/creatures/genome.py:express": "one line for each of the kernel's inputs",
-    "worlds/creatures/genome.py:sample": "one line for each gene",
 }
 WRONG_NAMES = {"utils", "common", "helpers", "base", "manager"}
 

@@ -11,7 +11,8 @@ from worldloom.core.genome import rows
 from worldloom.core.keys import fold, run_key
 from worldloom.core.rollout import Rollout
 from worldloom.worlds.creatures import WORLD
-from worldloom.worlds.creatures.genome import connected, edges_of, load, pairs, valid
+from worldloom.worlds.creatures.express import edges_of, pairs
+from worldloom.worlds.creatures.genome import connected, load, valid
 
 
 def genome(**sizes):

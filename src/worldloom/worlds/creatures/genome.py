@@ -1,33 +1,21 @@
-"""Bodies and brains as genes: sampling, structural mutation, repair, and how they become the kernel's Inputs.
-
-Sums over nodes and muscles run one by one in index order: NumPy's own order differs between CPUs, and a body's bits must not.
-"""
+"""Bodies and brains as genes: sampling, validity, and structural mutation. express.py turns them into the kernel's Inputs."""
 
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 
 from worldloom.core import Genome, fold
-from worldloom.core.field import BLOCK, blocks
+from worldloom.core.field import each
 from worldloom.core.keys import integers, normals, uniforms
-from worldloom.worlds.creatures.spec import Genes, Inputs, Params, shapes
+from worldloom.worlds.creatures.express import edges_of, express, order, pairs, present
+from worldloom.worlds.creatures.spec import Genes, Params, shapes
 
 LEAST_NODES, LEAST_MUSCLES = 3, 2
 # Explicit damping and semi-implicit Euler hold a node while dt2 K + 2 dt C < 4, with K = 2 sum(k) / m and C = 2 sum(c) / m over its
 # muscles (Gershgorin's bound on the fastest oscillation). A quarter is kept in reserve.
 HELD = 3.0
-SHORTEST, LONGEST = np.float32(0.1), np.float32(10)  # m: a muscle's rest length stays within
 SPREAD = 0.9  # m: nodes are born within this distance of the centre, along each axis
-
-
-@lru_cache(maxsize=32)
-def pairs(nodes):
-    """(first, second, number): the nodes of each edge, and the edge of each pair of nodes, -1 for none."""
-    first, second = np.triu_indices(nodes, 1)
-    number = np.full((nodes, nodes), -1, np.int32)
-    number[first, second] = number[second, first] = np.arange(len(first))
-    return first.astype(np.int32), second.astype(np.int32), number
 
 
 def genome(params: Params, sizes: Mapping[str, int]) -> Genome:
@@ -42,116 +30,6 @@ def genome(params: Params, sizes: Mapping[str, int]) -> Genome:
         repair=partial(held, float(params.dt)),
         order=order,
     )
-
-
-def edges_of(genes):
-    """[individual, muscle] -> number of the edge that the muscle lies on; -1 where there is no muscle."""
-    rows, (a, b) = np.arange(len(genes.pair))[:, None], (genes.pair[..., 0], genes.pair[..., 1])
-    nodes = genes.alive.shape[1]
-    inside = (genes.muscle == 1) & (a < nodes) & (b < nodes)
-    a, b = np.where(inside, a, 0), np.where(inside, b, 0)
-    there = inside & (genes.alive[rows, a] == 1) & (genes.alive[rows, b] == 1)
-    return np.where(there, pairs(nodes)[2][a, b], -1)
-
-
-def present(genes, edges):
-    """[individual, edge] -> whether a muscle lies on that edge."""
-    found = np.zeros((len(genes.pair), edges + 1), bool)
-    found[np.arange(len(found))[:, None], edges_of(genes)] = True
-    return found[:, :edges]
-
-
-def order(genes):
-    """Bodies of like topology side by side: a block visits the union of its bodies' edges."""
-    nodes = genes.alive.shape[1]
-    return np.lexsort(np.packbits(present(genes, nodes * (nodes - 1) // 2), axis=1).T)
-
-
-# ---- expression ----------------------------------------------------------------------------------------------------------------
-
-
-def total(values):
-    """Sum over the second axis, in index order on every machine."""
-    summed = values[:, 0].copy()
-    for k in range(1, values.shape[1]):
-        summed += values[:, k]
-    return summed
-
-
-def express(sizes, drive, genes) -> Inputs:
-    """Genes to the kernel's Inputs, edge form: lane k is individual k."""
-    lanes, nodes, edges = len(genes.tempo), sizes["nodes"], sizes["edges"]
-    number = edges_of(genes)
-    there, block = number >= 0, np.arange(lanes) // BLOCK
-    used = np.zeros((blocks(lanes), edges + 1), bool)
-    used[block[:, None], number] = True
-    listed, place = edge_lists(used[:, :edges], nodes)
-    rows, slots = np.nonzero(there)
-    to = place[block[rows], number[rows, slots]]
-
-    def spread(values, filler):
-        spread_out = np.full((lanes, edges, *values.shape[2:]), filler, np.float32)
-        spread_out[rows, to] = values[rows, slots]
-        return spread_out
-
-    reach = drive * np.minimum(genes.rest * genes.amplitude, np.minimum(genes.rest - SHORTEST, LONGEST - genes.rest))
-    count = np.sqrt(np.maximum(there.sum(1), 1).astype(np.float32))[:, None]
-    return Inputs(
-        **listed,
-        **bodies(genes),
-        rest=spread(genes.rest, 1),
-        reach=spread(reach, 0),
-        toil=spread(np.where(reach > 0, 1 / (np.maximum(reach, 1e-9) * count), 0), 0),
-        stiffness=spread(genes.stiffness, 0),
-        damping=spread(genes.damping, 0),
-        frequency=spread(genes.frequency * genes.tempo[:, None], 0),
-        phase=spread(genes.phase, 0),
-        tempo=genes.tempo,
-        weights_in=genes.weights_in,
-        weights_strain=strain_weights(genes, sizes, rows, to, slots),
-        weights_motion=np.where(genes.alive[:, None, :, None] == 1, genes.weights_motion, 0)
-        if sizes["felt_nodes"]
-        else genes.weights_motion,
-        bias_in=genes.bias_in + np.float32(0),  # -0 becomes 0: a sum that begins at -0 would notice absent muscles
-        weights_out=spread(genes.weights_out, 0),
-        bias_out=spread(genes.bias_out, 0),
-    )
-
-
-def edge_lists(used, nodes):
-    """What the blocks visit: counts and nodes of their edges; and the place of each edge in its block's list."""
-    first, second, _ = pairs(nodes)
-    block, edge = np.nonzero(used)
-    place = np.cumsum(used, 1, dtype=np.int32) - 1
-    listed = {name: np.zeros(used.shape, np.int32) for name in ("edge", "first", "second")}
-    at = place[block, edge]
-    listed["edge"][block, at], listed["first"][block, at], listed["second"][block, at] = edge, first[edge], second[edge]
-    at_node = np.stack([used[:, first == node].sum(1) for node in range(nodes)], axis=1)
-    ends = np.cumsum(at_node, 1).astype(np.int32)
-    bounds = {"begins": ends - at_node.astype(np.int32), "ends": ends}
-    return {**listed, **bounds, "edge_count": ends[:, -1], "node_count": np.full(len(used), nodes, np.int32)}, place
-
-
-def strain_weights(genes, sizes, rows, to, slots):
-    """weights_strain [individual, hidden, muscle] -> [individual, hidden, edge]; of no width without proprioception."""
-    spread_out = np.zeros((len(genes.tempo), sizes["hidden"], sizes["felt_edges"]), np.float32)
-    if sizes["felt_edges"]:
-        spread_out[rows, :, to] = genes.weights_strain[rows, :, slots]
-    return spread_out
-
-
-def bodies(genes):
-    """Nodes: dropped to the ground, the centre of mass above x = z = 0."""
-    alive = genes.alive == 1
-    radius, mass = genes.size * np.float32(0.5), np.where(alive, genes.mass, 0).astype(np.float32)
-    share = mass / total(mass)[:, None]
-    x, y, z = (np.where(alive, genes.position[:, :, axis], 0).astype(np.float32) for axis in range(3))
-    lowest = np.where(alive, y - radius, np.float32(np.inf)).min(1)
-    born = np.stack([x - total(x * share)[:, None], y - lowest[:, None], z - total(z * share)[:, None]], axis=1)
-    born = np.where(alive[:, None, :], born, 0)
-    born[:, 1] = np.maximum(born[:, 1], radius)
-    lightness = np.where(alive, np.float32(1) / genes.mass, 0).astype(np.float32)
-    return {"born": born, "radius": radius, "lightness": lightness, "share": share, "friction": genes.friction}
 
 
 # ---- validity --------------------------------------------------------------------------------------------------------------------
@@ -208,36 +86,23 @@ def valid(genes):
 
 
 def sample(sizes, key, count) -> Genes:
-    """Random connected bodies: a random tree over the living nodes, then random further muscles; small random brains."""
+    """Random connected bodies with small random brains."""
     nodes, muscles = sizes["nodes"], sizes["muscles"]
-    first, second, number = pairs(nodes)
-    draw = iter(range(100))
+    shares = iter(fold(key, np.arange(100, 120)))
 
     def share(*shape):
-        return uniforms(fold(key, next(draw)), count, *shape)
+        return uniforms(next(shares), count, *shape)
 
-    living = max(LEAST_NODES, nodes // 2) + np.floor(share() * (nodes + 1 - max(LEAST_NODES, nodes // 2))).astype(int)
-    living = np.minimum(living, muscles + 1)
-    alive = np.arange(nodes) < living[:, None]
-    rank = share(len(first))
-    parent = np.floor(share(nodes) * np.arange(nodes)).astype(int)
-    rows = np.arange(count)
-    for node in range(1, nodes):
-        rank[rows, number[parent[:, node], node]] -= 2  # the tree comes first
-    rank = np.where(alive[:, first] & alive[:, second], rank, np.float32(9))
-    wanted = living - 1 + np.floor(share() * (muscles + 2 - living)).astype(int)
-    chosen = np.argsort(rank, axis=1, kind="stable")[:, :muscles]
-    muscle = (np.arange(muscles) < np.maximum(wanted, LEAST_MUSCLES)[:, None]) & (np.take_along_axis(rank, chosen, 1) < 5)
     position = ((share(nodes, 3) * 2 - 1) * SPREAD).astype(np.float32)
-    pair = np.stack([first[chosen], second[chosen]], axis=-1).astype(np.int8)
+    alive, muscle, pair = skeleton(sizes, fold(key, np.arange(4)), count)
     genes = Genes(
         position=position,
-        size=0.2 + 0.3 * share(nodes),
+        size=0.15 + 0.25 * share(nodes),
         mass=0.5 + share(nodes),
         friction=0.3 + 0.7 * share(nodes),
-        alive=alive.astype(np.int8),
+        alive=alive,
         pair=pair,
-        muscle=muscle.astype(np.int8),
+        muscle=muscle,
         rest=distances(position, pair),
         stiffness=50 + 250 * share(muscles),
         damping=1 + 4 * share(muscles),
@@ -248,9 +113,29 @@ def sample(sizes, key, count) -> Genes:
         colour=share(3),
         **brains(sizes, key, count),
     )
-    return Genes(
-        *(np.ascontiguousarray(array, field.dtype) for array, field in zip(genes, Genes._field_defaults.values(), strict=True))
-    )
+    return Genes(*(np.ascontiguousarray(array, field.dtype) for _, field, array in each(genes)))
+
+
+def skeleton(sizes, keys, count):
+    """(alive, muscle, pair): a random tree over the living nodes, then random further muscles."""
+    nodes, muscles = sizes["nodes"], sizes["muscles"]
+    first, second, number = pairs(nodes)
+    least = fewest(nodes)
+    living = np.minimum(least + np.floor(uniforms(keys[0], count) * (nodes + 1 - least)).astype(int), muscles + 1)
+    alive = np.arange(nodes) < living[:, None]
+    rank, parent = uniforms(keys[1], count, len(first)), np.floor(uniforms(keys[2], count, nodes) * np.arange(nodes)).astype(int)
+    for node in range(1, nodes):
+        rank[np.arange(count), number[parent[:, node], node]] -= 2  # the tree comes first
+    rank = np.where(alive[:, first] & alive[:, second], rank, np.float32(9))
+    wanted = living - 1 + np.floor(uniforms(keys[3], count) * (muscles + 2 - living)).astype(int)
+    chosen = np.argsort(rank, axis=1, kind="stable")[:, :muscles]
+    muscle = (np.arange(muscles) < np.maximum(wanted, LEAST_MUSCLES)[:, None]) & (np.take_along_axis(rank, chosen, 1) < 5)
+    return alive.astype(np.int8), muscle.astype(np.int8), np.stack([first[chosen], second[chosen]], axis=-1).astype(np.int8)
+
+
+def fewest(nodes):
+    """Fewest nodes of bodies that are sampled or mutated: simpler ones learn sooner and would crowd out the others."""
+    return max(LEAST_NODES, 5 * nodes // 8)
 
 
 def brains(sizes, key, count):
@@ -295,13 +180,13 @@ def mutate(sizes, key, genes, rate) -> Genes:
     slot = integers(fold(key, 2), sizes["muscles"], len(touched))
     ends = integers(fold(key, 3), sizes["nodes"], len(touched), 3)
     rows = np.arange(len(touched))
-    joined = kind < 3
-    for change in (add_muscle, drop_muscle, move_muscle, drop_node, add_node):
-        chosen = rows[kind == (add_muscle, drop_muscle, move_muscle, drop_node, add_node).index(change)]
+    for number, change in enumerate((add_muscle, drop_muscle, move_muscle, drop_node, add_node)):
+        chosen = rows[kind == number]
         change(after, chosen, slot[chosen], ends[chosen])
     fresh = (after.pair != before.pair).any(-1) | (after.muscle > before.muscle)
     after = after._replace(rest=np.where(fresh, distances(after.position, after.pair), after.rest))
-    good = valid(after) & (joined | (kind >= 3))
+    enough = after.alive.sum(1) >= np.minimum(fewest(sizes["nodes"]), before.alive.sum(1))
+    good = valid(after) & enough
     changed = [array.copy() for array in genes]
     for target, source in zip(changed, after, strict=True):
         target[touched[good]] = source[good]

@@ -11,7 +11,8 @@ import numpy as np
 
 from worldloom.core.errors import InputError
 from worldloom.core.field import Field
-from worldloom.worlds.creatures.genome import edges_of, valid
+from worldloom.worlds.creatures.express import edges_of
+from worldloom.worlds.creatures.genome import valid
 from worldloom.worlds.creatures.spec import BRAINS, CLOCKS, SIZES, Genes, Params, shapes
 
 FORMAT = "worldloom.creature/1"

@@ -56,7 +56,7 @@ class Params(NamedTuple):
 
 class Genes(NamedTuple):
     position: np.ndarray = Field("m", "where nodes are at birth", ("nodes", 3), low=-2, high=2)
-    size: np.ndarray = Field("m", "diameter of nodes", ("nodes",), low=0.1, high=2, spread=0.3)
+    size: np.ndarray = Field("m", "diameter of nodes", ("nodes",), low=0.1, high=2, spread=0.15)
     mass: np.ndarray = Field("kg", "mass of nodes", ("nodes",), low=0.3, high=3, spread=1)
     friction: np.ndarray = Field("1", "Coulomb coefficient of nodes", ("nodes",), low=0, high=1)
     alive: np.ndarray = Field("code", "1 where the node exists", ("nodes",), dtype=np.int8, low=0, high=1)
@@ -113,6 +113,7 @@ class Inputs(NamedTuple):
     frequency: np.ndarray = Field("Hz", "times the tempo", ("edges",))
     phase: np.ndarray = Field("turn", "of the rhythm", ("edges",))
     tempo: np.ndarray = Field("Hz", "the clock that the brain perceives", ())
+    colour: np.ndarray = Field("1", "red, green, blue; for the eye alone", (3,))
     weights_in: np.ndarray = Field("1", "senses to hidden cells", ("hidden", "senses"))
     weights_strain: np.ndarray = Field("1", "strain of muscles to hidden cells", ("hidden", "felt_edges"))
     weights_motion: np.ndarray = Field("1", "velocity and contact of nodes to hidden cells", ("hidden", "felt_nodes", 4))
@@ -143,16 +144,16 @@ class Outcome(NamedTuple):
     status: np.ndarray = Field("code", "0 OK, 1 UNSTABLE: left the arena or not finite", dtype=np.int8)
 
 
-MODES = {  # error: 1 - Spearman's rank correlation of fitness with the accurate mode, over random bodies that 1/30 s holds
+MODES = {  # error: 1 - Spearman's rank correlation of fitness with the accurate mode, over random bodies that the mode holds
     "accurate": Mode(doc="1/240 s"),
     "fast": Mode(
         doc="1/120 s", params={"dt": 1 / 120, "settle_steps": 240, "control_every": 8, "watch_every": 8}, error={"rank": 0.2}
     ),
     "ultra_fast": Mode(
-        doc="1/60 s", params={"dt": 1 / 60, "settle_steps": 120, "control_every": 4, "watch_every": 4}, error={"rank": 0.3}
+        doc="1/60 s", params={"dt": 1 / 60, "settle_steps": 120, "control_every": 4, "watch_every": 4}, error={"rank": 0.4}
     ),
     "extreme": Mode(
-        doc="1/30 s", params={"dt": 1 / 30, "settle_steps": 60, "control_every": 2, "watch_every": 2}, error={"rank": 0.4}
+        doc="1/30 s", params={"dt": 1 / 30, "settle_steps": 60, "control_every": 2, "watch_every": 2}, error={"rank": 0.5}
     ),
 }
 

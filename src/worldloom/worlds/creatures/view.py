@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from worldloom.worlds.creatures.genome import edges_of
+from worldloom.worlds.creatures.express import edges_of
 from worldloom.worlds.creatures.spec import Genes
 
 
@@ -15,9 +15,15 @@ def frame(params, inputs, state, i):
     muscle = np.nonzero(inputs.reach[i] + inputs.stiffness[i] > 0)[0]
     pairs = np.stack([place[inputs.first[i, muscle]], place[inputs.second[i, muscle]]], axis=1)
     return [
-        Points(name="nodes", xyz=state.position[i].T[there], radius=inputs.radius[i][there], thread=True),
+        Points(name="nodes", xyz=state.position[i].T[there], radius=inputs.radius[i][there], colour=paint(inputs, i), thread=True),
         Lines(name="muscles", points="nodes", pairs=pairs, value=activation(inputs, state, i)[muscle]),
     ]
+
+
+def paint(inputs, i):
+    """[node, 3] of living nodes: the creature's colour, darker where a node grips the ground better."""
+    grip = inputs.friction[i][inputs.lightness[i] > 0][:, None]
+    return (0.25 + 0.6 * inputs.colour[i]) * (1.15 - 0.5 * grip)
 
 
 def activation(inputs, state, i):
