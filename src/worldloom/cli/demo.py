@@ -10,7 +10,7 @@ from worldloom.cli.report import facts, generation_table, json_out, outcome_of
 if TYPE_CHECKING:
     from worldloom.runtime.results import Results
 
-POPULATION, GENERATIONS, SEED = 1000, 100, 7
+POPULATION, GENERATIONS, SEED = 1000, 100, 3
 PAGE = Path("out") / "demo.html"
 
 

@@ -19,8 +19,9 @@ def import_(
 
     A file that is damaged or cut short changes nothing.
     """
-    from worldloom.runtime.travel import import_run
+    from worldloom.runtime.travel import check_file, import_run
 
+    check_file(file)  # before a store is made for it
     with opened(store, create=True) as there, Bar("importing"):
         run = import_run(there, file)
         count = len(there.generations(run.id))

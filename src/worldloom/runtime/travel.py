@@ -79,12 +79,9 @@ def import_run(store: Store, path: Place, *, limit: int = LIMIT) -> Run:
     A run that is there already with this content stays as it is. Raises InputError, and writes nothing, for a file that is damaged,
     cut short or something else, and for a run id that is taken by other content.
     """
+    check_file(path, limit=limit)
     with _opened(path) as archive:
         run, listed = _manifest(archive, path)
-        sizes = [0]
-        for rows in _generations(archive, listed, path, limit):
-            _check_parents(rows, sizes[-1], path)
-            sizes.append(len(rows.keys))
         there = _find(store, run.id)
         if there is not None and there.status != IMPORTING:
             _check_same(there, run, store.generations(run.id), listed)
@@ -97,6 +94,17 @@ def import_run(store: Store, path: Place, *, limit: int = LIMIT) -> Run:
             store.append(run.id, rows.generation, rows)
     store.mark(run.id, run.status)
     return store.run(run.id)
+
+
+def check_file(path: Place, *, limit: int = LIMIT) -> Run:
+    """The run that a .zip holds, after reading all of it. Raises InputError for a file that is damaged, cut short or something else."""
+    with _opened(path) as archive:
+        run, listed = _manifest(archive, path)
+        count = 0
+        for rows in _generations(archive, listed, path, limit):
+            _check_parents(rows, count, path)
+            count = len(rows.keys)
+    return run
 
 
 def _write_zip(store: Store, run: Run, path: Path) -> None:
