@@ -121,13 +121,14 @@ def resumed(run: Run, world: World, store: Store) -> Search:
 class Writer:
     """Appends generations on a thread of its own, one behind the search: storing costs no time while lanes run.
 
-    At most one generation waits. An error comes back at the next append or at close.
+    At most one generation waits and one is held. An error comes back at the next release or at close.
     """
 
     def __init__(self, store: Store, run_id: str) -> None:
         self._store, self._run_id = store, run_id
         self._waiting: queue.Queue[Rows | None] = queue.Queue(maxsize=1)
         self._error: BaseException | None = None
+        self._held: Rows | None = None
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -140,13 +141,21 @@ class Writer:
                 except BaseException as error:
                     self._error = error
 
-    def append(self, rows: Rows) -> None:
-        """Hand over one generation."""
+    def hold(self, rows: Rows) -> None:
+        """Keep one generation until `release`: storing it now would compete with the search for the interpreter."""
+        self._held = rows
+
+    def release(self) -> None:
+        """Hand over what is held, just before lanes run."""
         self._raise()
-        self._waiting.put(rows)
+        if self._held is not None:
+            self._waiting.put(self._held)
+            self._held = None
 
     def close(self) -> None:
         """Wait until all is stored."""
+        if self._held is not None and self._error is None:
+            self._waiting.put(self._held)
         self._waiting.put(None)
         self._thread.join()
         self._raise()
@@ -182,11 +191,12 @@ def _generation(run: Run, search: Search, evaluator: Evaluator, writer: Writer, 
     started = time.perf_counter()
     with span("search", lanes=search.population):
         asked, batch = ask(search)
+    writer.release()
     outcome = next(iter(evaluator.evaluate([batch])))
     with span("search", lanes=search.population):
         told = tell(asked, outcome)
     seconds, lane_steps = time.perf_counter() - started, batch.lanes * batch.steps
-    writer.append(_rows(asked, batch.keys, outcome, seconds, lane_steps))
+    writer.hold(_rows(asked, batch.keys, outcome, seconds, lane_steps))
     if listener is not None:
         values = fitness(outcome)
         finite = values[np.isfinite(values)]
