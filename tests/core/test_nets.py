@@ -6,6 +6,7 @@ from over_lanes import lane_by_lane, over_lanes, same_bits
 
 from worldloom.core.elementary import tanh_rough
 from worldloom.core.elements import scratch
+from worldloom.core.inner import dot
 from worldloom.core.lanes import lane_code
 from worldloom.core.nets import by_subtraction, dense, lif, linear, relu, to_zero
 
@@ -17,8 +18,8 @@ def two_layers(i, m):
     inputs, hidden, outputs = scratch(i, np.float32, 7), scratch(i, np.float32, 6), scratch(i, np.float32, 3)
     for n in range(7):
         inputs[n] = m.x[i, n]
-    dense(i, m.first, m.first_bias, inputs, hidden, 6, 7, tanh_rough)
-    dense(i, m.second, m.second_bias, hidden, outputs, 3, 6, linear)
+    dense(i, m.first, m.first_bias, inputs, hidden, tanh_rough)
+    dense(i, m.second, m.second_bias, hidden, outputs, linear)
     for k in range(3):
         m.out[i, k] = outputs[k]
 
@@ -44,22 +45,35 @@ def test_a_lane_alone_at_any_width_and_uncompiled_gives_the_same_bits():
     assert same_bits(over_lanes(two_layers, 16, **{name: array[20:21] for name, array in m.items()}).out, want[20:21])
 
 
-@pytest.mark.parametrize("columns", [1, 2, 5, 6])
-def test_the_number_of_columns_may_be_known_only_at_run_time(columns):
+def row_of(columns):
     @lane_code
-    def some_columns(i, m):
-        inputs, outputs = scratch(i, np.float32, 7), scratch(i, np.float32, 2)
-        for n in range(7):
+    def one_row(i, m):
+        inputs = scratch(i, np.float32, 12)  # more than are used
+        for n in range(12):
             inputs[n] = m.x[i, n]
-        outputs[1] = inputs[6]
-        dense(i, m.first, m.first_bias, inputs, outputs, 1, columns, relu)
-        m.out[i, 0], m.out[i, 1] = outputs[0], outputs[1]
+        m.out[i] = relu(dot(i, m.weights, 0, inputs, m.bias[i]))
 
-    m = network(20)
-    got = over_lanes(some_columns, 16, **m).out
-    want = (m["first"][:, 0, :columns].astype(float) * m["x"][:, :columns]).sum(axis=1) + m["first_bias"][:, 0]
-    assert np.abs(got[:, 0] - np.maximum(want, 0)).max() < 1e-5
-    assert (got[:, 1] == m["x"][:, 6]).all()
+    rng = np.random.default_rng(columns)
+    shapes = {"x": (12,), "weights": (1, columns), "bias": (), "out": ()}
+    return one_row, {name: rng.normal(size=(20, *shape)).astype(np.float32) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 4, 5, 8, 11, 12])
+def test_an_inner_product_of_any_length_agrees_with_numpy_and_with_itself_uncompiled(columns):
+    one_row, m = row_of(columns)
+    got = over_lanes(one_row, 16, **m).out
+    want = (m["weights"][:, 0].astype(float) * m["x"][:, :columns]).sum(axis=1) + m["bias"]
+    assert np.abs(got - np.maximum(want, 0)).max() < 1e-5
+    assert same_bits(lane_by_lane(one_row, **m).out, got)
+
+
+def test_an_inner_product_sums_in_four_chains():
+    """The documented order, on numbers for which the order shows."""
+    one_row, m = row_of(8)
+    big = np.float32([1e8, 1, -1e8, 1, 1e8, 1, -1e8, 1])
+    m["weights"][:, 0], m["x"][:], m["bias"][:] = big, 1, 0.5
+    want = ((np.float32(0.5) + big[0] + big[4]) + (big[1] + big[5])) + ((big[2] + big[6]) + (big[3] + big[7]))
+    assert (over_lanes(one_row, 16, **m).out == want).all()
 
 
 def neurons(reset):
@@ -68,7 +82,7 @@ def neurons(reset):
         inputs, spikes = scratch(i, np.float32, 1), scratch(i, np.float32, 2)
         inputs[0] = m.current[i]
         for t in range(20):
-            lif(i, m.weights, m.bias, inputs, m.membrane, spikes, 2, 1, 0.75, 1.0, reset)
+            lif(i, m.weights, m.bias, inputs, m.membrane, spikes, 0.75, 1.0, reset)
             m.spikes[i, t, 0], m.spikes[i, t, 1] = spikes[0], spikes[1]
 
     return fire
