@@ -114,8 +114,3 @@ def _listed(shape: tuple[int, ...]) -> str:
 def rows(genes: Genes, chosen: Any) -> Genes:
     """The chosen individuals of genes (an index array, slice or mask)."""
     return type(genes)(*(array[chosen] for array in genes))
-
-
-def flat_size(genome: Genome) -> int:
-    """How many numbers one individual has."""
-    return sum(int(np.prod(shape_of(gene, genome.sizes), dtype=np.int64)) for gene in fields(genome.genes).values())

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from worldloom.core.errors import UnknownName, WorldAuthorError
-from worldloom.core.field import Arrays, Field, Record, fields, fill, scalar
+from worldloom.core.field import Field, Record, fields, fill, scalar
 from worldloom.core.genome import Genome
 
 Kernel = Callable[..., None]
@@ -112,6 +115,7 @@ class World:
         return chosen
 
 
-def outcome_arrays(outcome: Record) -> Arrays:
-    """An Outcome as {name: array}."""
-    return dict(zip(outcome._fields, outcome, strict=True))
+def counted(fitness: Any, status: Any) -> NDArray[np.float64]:
+    """Fitness that counts [lane], higher is better: -inf where a lane did not end with OK, or where its fitness is not finite."""
+    values = np.asarray(fitness, np.float64)
+    return np.where((np.asarray(status) == Status.OK) & np.isfinite(values), values, -np.inf)

@@ -19,7 +19,7 @@ from worldloom.core.field import Arrays, Record, fields
 from worldloom.core.genome import Genes, Genome
 from worldloom.core.keys import fold, run_key
 from worldloom.core.rollout import Batch
-from worldloom.core.world import Status, World
+from worldloom.core.world import World, counted
 from worldloom.evolve.strategy import State, Strategy, made
 
 EPISODE = 0  # the only life that an individual has in its generation
@@ -125,9 +125,8 @@ def lane_keys(seed: int, generation: int, population: int) -> NDArray[np.uint64]
 
 
 def fitness(outcome: Record) -> NDArray[np.float64]:
-    """Fitness that counts [lane]: -inf where a lane did not end well or its fitness is not finite."""
-    values = np.asarray(outcome.fitness, np.float64)
-    return np.where((np.asarray(outcome.status) == Status.OK) & np.isfinite(values), values, -np.inf)
+    """Fitness that counts [lane]."""
+    return counted(outcome.fitness, outcome.status)
 
 
 def tell(search: Search, outcome: Record) -> Search:

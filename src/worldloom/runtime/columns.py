@@ -7,7 +7,7 @@ from typing import Any
 
 from worldloom.runtime.arrays import pack_rows
 from worldloom.runtime.record import Rows, Run, Summary
-from worldloom.runtime.store import finite, json_text, summary_of
+from worldloom.runtime.store import json_text, listed_fitness, summary_of
 
 PEOPLE = ("run_id", "generation", "individual", "fitness", "status", "parent_a", "parent_b", "streak")
 
@@ -38,6 +38,6 @@ def summary_from(columns: Mapping[str, Any]) -> Summary:
 def people_columns(run_id: str, rows: Rows) -> list[tuple[Any, ...]]:
     """A generation's individuals as rows of `individuals`: PEOPLE, in the tuples that drivers take."""
     count = len(rows.keys)
-    fitness, status = finite(rows.outcome["fitness"]), rows.outcome["status"].tolist()
+    fitness, status = listed_fitness(rows), rows.outcome["status"].tolist()
     numbers = (range(count), fitness, status, *rows.parents.T.tolist(), rows.streak.tolist())
     return list(zip([run_id] * count, [rows.generation] * count, *numbers, strict=True))

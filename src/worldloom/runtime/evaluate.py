@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from worldloom.core.errors import InputError
 from worldloom.core.field import Record, lane_count
-from worldloom.core.genome import Genome, rows
+from worldloom.core.genome import rows
 from worldloom.core.rollout import Batch, Rollout
 from worldloom.core.span import span
 from worldloom.core.world import World
@@ -81,11 +81,6 @@ def expressed(world: World, batch: Batch) -> tuple[Record, Record, NDArray[Any] 
     genes = genome.genes(**batch.genomes)
     order = genome.order(genes) if genome.order else None
     return params, genome.express(genes if order is None else rows(genes, order)), order
-
-
-def genome_of(world: World, params: Record, sizes: Mapping[str, int]) -> Genome:
-    """The genome of a world that has one, or of its Inputs."""
-    return world.genome(params, world.sized(sizes)) if world.genome else Genome(genes=world.inputs, sizes=sizes)
 
 
 def inputs_from(world: World, arrays: Mapping[str, Any]) -> Record:

@@ -74,7 +74,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """One generation in a line. best is the individual of the highest finite fitness; None where no fitness is finite.
+    """One generation in a line. best is the individual of the highest fitness that counts; None where none does.
 
     statuses {status code: individuals}.
     """
@@ -92,7 +92,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Individual:
-    """One individual without its arrays. fitness is None where it is not finite; parents are names, such as 11-40."""
+    """One individual without its arrays. fitness is None where it does not count; parents are names, such as 11-40."""
 
     id: str
     generation: int

@@ -13,15 +13,13 @@ from worldloom.core.field import Record, from_blocks
 from worldloom.core.genome import rows
 from worldloom.core.rollout import Batch, Rollout
 from worldloom.core.world import World
-from worldloom.runtime.arrays import pack
 from worldloom.runtime.evaluate import check_version, expressed, outcome_digest
-from worldloom.runtime.record import individual_from, individual_name, keep_from
+from worldloom.runtime.record import individual_from, individual_name
 from worldloom.runtime.store import Store
 from worldloom.runtime.versions import differences
 from worldloom.worlds.find import find
 
 MOST_FRAMES = 600
-SUFFIXES = (".html", ".json", ".npz", ".gif")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,37 +116,3 @@ def chosen(store: Store, run_id: str, individual: str, generation: int | None) -
     if generation not in (None, number):
         raise InputError(f"Individual {individual!r} is of generation {number}, not {generation}. Leave --generation out.")
     return number, index
-
-
-def cached_frames(store: Store, run_id: str, generation: int, individual: int, *, world: World | None = None) -> bytes:
-    """The frames of an individual as a packed blob of half-precision arrays, from the cache or computed.
-
-    They enter the cache where the run's keep policy names the individual: the best, the worst, and some drawn by the run's seed.
-    """
-    kept = store.frames(run_id, generation, individual)
-    if kept is not None:
-        return kept
-    run = store.run(run_id)
-    life = replay(store, run_id, individual_name(generation, individual), world=world)
-    blob = pack(life.arrays, half=True, meta={"world": run.world, "individual": individual_name(generation, individual)})
-    if individual in kept_individuals(store, run_id, generation, run.seed, str(run.config["keep"])):
-        store.keep_frames(run_id, generation, individual, blob)
-    return blob
-
-
-def kept_individuals(store: Store, run_id: str, generation: int, seed: int, policy: str) -> set[int]:
-    """Whose frames a keep policy keeps."""
-    from worldloom.core.keys import fold, permutation, run_key
-    from worldloom.evolve.search import fitness
-
-    keep, stored = keep_from(policy), store.rows(run_id, generation)
-    everyone = np.arange(len(stored.keys))
-    if keep.everything:
-        return set(everyone.tolist())
-    from types import SimpleNamespace
-
-    values = fitness(SimpleNamespace(fitness=stored.outcome["fitness"], status=stored.outcome["status"]))
-    ranked = np.argsort(-values, kind="stable")
-    drawn = permutation(np.uint64(fold(fold(run_key(seed), generation), 2**63 + 1)), len(everyone))[: keep.random]
-    bottom = ranked[len(ranked) - keep.bottom :] if keep.bottom else ranked[:0]
-    return set(ranked[: keep.top].tolist()) | set(bottom.tolist()) | set(drawn.tolist())

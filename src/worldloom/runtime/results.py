@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from worldloom.core.errors import InputError
 from worldloom.core.rollout import Batch
-from worldloom.core.world import World
+from worldloom.core.world import World, counted
 from worldloom.runtime import run as runs
 from worldloom.runtime.outcomes import Outcomes, cell, columns, frame, html_table
 from worldloom.runtime.record import Rows, Run, individual_name
 from worldloom.runtime.replay import Replay, chosen, replay
-from worldloom.runtime.store import Store, finite
+from worldloom.runtime.store import Store
 from worldloom.runtime.travel import export_run
 
 
@@ -34,9 +34,10 @@ class Member:
 
     @property
     def fitness(self) -> float:
-        """What it earned; NaN where that is not finite."""
-        value = finite(self._rows.outcome["fitness"][self.individual : self.individual + 1])[0]
-        return float("nan") if value is None else value
+        """What it earned; NaN where that does not count."""
+        rows = self._rows
+        value = float(counted(rows.outcome["fitness"][self.individual], rows.outcome["status"][self.individual]))
+        return value if np.isfinite(value) else float("nan")
 
     @property
     def outcome(self) -> dict[str, Any]:

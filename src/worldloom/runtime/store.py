@@ -5,7 +5,8 @@ Semantics that every store shares are plain functions here, so that the stores d
 * append twice = once: the same generation with the same digest changes nothing; with another digest it is refused. So two
   processes cannot both extend one run with different content.
 * generation g is accepted only after 0 … g-1.
-* fitness that is not finite is None in summaries and individuals and comes last in every order; the arrays keep what it was.
+* fitness that does not count (not finite, or a status that is not OK) is None in summaries and individuals and comes last in every
+  order; the arrays keep what it was.
 * `generation=None` means the latest.
 
 Every method may be called from any thread. Appends to one store are done one at a time, in the order of the calls; reads go on
@@ -23,6 +24,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from worldloom.core.errors import InputError, StoreError, UnknownName
+from worldloom.core.world import counted
 from worldloom.runtime.record import IMPORTING, STATUSES, Individual, Page, Rows, Run, Summary, individual_name
 
 ORDERS = {"fitness": False, "-fitness": True, "individual": False, "-individual": True}  # order: descending
@@ -202,16 +204,15 @@ def check_rows(generation: int, rows: Rows) -> None:
                 )
 
 
-def finite(values: Any) -> list[float | None]:
-    """Numbers as a list, None where one is not finite."""
-    return [
-        value if ok else None for value, ok in zip(values.astype(np.float64).tolist(), np.isfinite(values).tolist(), strict=True)
-    ]
+def listed_fitness(rows: Rows) -> list[float | None]:
+    """Fitness that counts as a list; None where a lane did not end with OK, or where its fitness is not finite."""
+    values = counted(rows.outcome["fitness"], rows.outcome["status"])
+    return [value if ok else None for value, ok in zip(values.tolist(), np.isfinite(values).tolist(), strict=True)]
 
 
 def summary_of(rows: Rows) -> Summary:
     """A generation in one line. Of equals, the lowest index is the best."""
-    fitness = rows.outcome["fitness"].astype(np.float64)
+    fitness = counted(rows.outcome["fitness"], rows.outcome["status"])
     known = np.flatnonzero(np.isfinite(fitness))
     best = int(known[np.argmax(fitness[known])]) if len(known) else None
     codes, counts = np.unique(rows.outcome["status"], return_counts=True)

@@ -126,7 +126,7 @@ class MemoryStore:
 
 
 def _individuals(rows: Rows) -> list[Individual]:
-    fitness, status = store.finite(rows.outcome["fitness"]), rows.outcome["status"].tolist()
+    fitness, status = store.listed_fitness(rows), rows.outcome["status"].tolist()
     numbers = zip(fitness, status, *rows.parents.T.tolist(), rows.streak.tolist(), strict=True)
     return [store.individual_record(rows.generation, k, *numbers_of_one) for k, numbers_of_one in enumerate(numbers)]
 

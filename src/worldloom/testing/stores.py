@@ -188,6 +188,16 @@ class StoreContract:
             store.append(run.id, 0, replace(sample_rows(0), **change))
         assert store.generations(run.id) == []
 
+    def test_a_lane_that_did_not_end_well_is_never_the_best(self, store: Store, run: Run) -> None:
+        """Its fitness stays in the arrays and counts for nothing."""
+        rows = sample_rows(0)
+        outcome = {**rows.outcome, "fitness": np.arange(8.0), "status": np.array([0, 0, 0, 0, 0, 0, 0, 1], np.int8)}
+        store.append(run.id, 0, replace(rows, outcome=outcome))
+        assert store.generations(run.id)[0].best == 6
+        listed = store.individuals(run.id, 0).individuals
+        assert (listed[0].individual, listed[-1].individual, listed[-1].fitness) == (6, 7, None)
+        assert store.rows(run.id, 0).outcome["fitness"][7] == 7
+
     def test_a_summary_ranks_no_fitness_that_is_not_finite(self, store: Store, run: Run) -> None:
         rows = sample_rows(0)
         store.append(run.id, 0, rows)
