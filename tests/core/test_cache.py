@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -165,3 +166,20 @@ def test_another_machine_or_another_numba_is_another_kernel(monkeypatch):
     here = KernelCache("paper-16", "a").path
     monkeypatch.setattr(cache.config, "CPU_NAME", "haswell")
     assert KernelCache("paper-16", "a").path != here
+
+
+def test_kernels_that_nobody_used_for_a_month_are_removed(tmp_path):
+    one_file_world(tmp_path)
+    kernels = tmp_path / "kernels"
+    kernels.mkdir()
+    month_ago = time.time() - 31 * 86400
+    for name in ("old.kernel", "used.kernel", "old.txt"):
+        (kernels / name).write_bytes(b"")
+        os.utime(kernels / name, (month_ago, month_ago))
+    os.utime(kernels / "used.kernel")
+    assert fresh(tmp_path, "paper", kernels) == (2.0, False)
+    (kernel,) = kernels.glob("paper-*.kernel")
+    assert sorted(file.name for file in kernels.iterdir()) == sorted([kernel.name, "old.txt", "used.kernel"])
+    os.utime(kernel, (month_ago, month_ago))
+    assert fresh(tmp_path, "paper", kernels) == (2.0, True)
+    assert kernel.stat().st_mtime > month_ago + 86400

@@ -12,6 +12,7 @@ import pickle
 import platform
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
@@ -38,6 +39,7 @@ def folder() -> Path:
 
 
 CORE = Path(__file__).parent
+UNUSED_SECONDS = 30 * 86400.0  # after which a kernel is removed
 VERSIONED = {"numba", "numpy", "llvmlite", *sys.stdlib_module_names}  # `machine` names their versions
 
 
@@ -108,6 +110,15 @@ def machine() -> str:
     return f"{numba.__version__} {llvmlite.__version__} {np.__version__} {platform.python_version()} {platform.machine()} {cpu} {features}"
 
 
+def forget_unused(place: Path) -> None:
+    """Remove kernels that nobody has loaded for a month: each edit of a source leaves one behind."""
+    oldest = time.time() - UNUSED_SECONDS
+    for file in place.glob("*.kernel"):
+        with suppress(OSError):  # another process was faster
+            if file.stat().st_mtime < oldest:
+                file.unlink()
+
+
 class KernelCache(_Cache):  # type: ignore[misc]
     """Numba's cache interface over one file. Unreadable files are treated as absent; writes are atomic."""
 
@@ -129,6 +140,8 @@ class KernelCache(_Cache):  # type: ignore[misc]
         except Exception:  # cut short, or written by another build: compile again and replace it
             return None
         self.hit = True
+        with suppress(OSError):
+            os.utime(self.path)  # used today: see forget_unused
         return loaded
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -139,6 +152,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
                 unfinished = Path(file.name)
                 file.write(payload)
             unfinished.replace(self.path)
+            forget_unused(self.path.parent)
         except OSError:  # a full or read-only disk costs compile time, not results
             if unfinished is not None:
                 with suppress(OSError):
