@@ -1,3 +1,3 @@
 """A run that takes a moment, for command lines."""
 
-SMALL = ["--population", "16", "--generations", "3", "--set", "life=0.5", "--workers", "1"]
+SMALL = ["--population", "16", "--generations", "3", "--set", "life=0.5", "--set", "settle_steps=0", "--workers", "1"]

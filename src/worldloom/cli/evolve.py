@@ -1,5 +1,6 @@
 """`loom evolve`."""
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,10 +39,10 @@ def evolve(
         "device": device, "cluster": cluster, "store": store, "name": name, "keep": keep, "settings": settings_from(settings),
     }  # fmt: skip
     with Bar("first generation", generations) as bar, carry_out(world, progress=bar.generation, **given) as results:
-        pass_on(results, json=json)
+        pass_on(results, store, json=json)
 
 
-def pass_on(results: "Results", *, json: bool) -> None:
+def pass_on(results: "Results", store: str | None, *, json: bool) -> None:
     """Print what came of a run."""
     report = results.report
     if json:
@@ -55,4 +56,11 @@ def pass_on(results: "Results", *, json: bool) -> None:
         "world": f"{run.world} version {run.world_version}, mode {config['mode'] or 'reference'}",
         "search": f"{config['strategy']}, population {config['population']}, seed {run.seed}",
     }
-    print(facts({**made, **outcome_of(report), "see more": f"loom replay {run.id} --out best.html"}))
+    print(facts({**made, **outcome_of(report), **see_more(f"loom replay {run.id} --out best.html", store)}))
+
+
+def see_more(command: str, store: str | None) -> dict[str, str]:
+    """A command that looks further into the run; nothing for a store that is gone by then."""
+    if store in ("memory:", "memory://"):
+        return {}
+    return {"see more": command if store is None else f"{command} --store {shlex.quote(store)}"}

@@ -1,6 +1,6 @@
 """`loom resume`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,6 +8,9 @@ from worldloom.cli.evolve import pass_on
 from worldloom.cli.options import Json, RunName, StoreUrl, Workers
 from worldloom.cli.progress import Bar
 from worldloom.cli.report import tell
+
+if TYPE_CHECKING:
+    from worldloom.runtime.results import Results
 
 
 def resume(
@@ -37,4 +40,13 @@ def resume(
                 count = len(results.store.generations(results.id))
                 more = f"loom resume {results.id} --generations {2 * count}"
                 tell(f"The run has its {count} generations; nothing was left to do. For more: {more}")
-            pass_on(results, json=json)
+            for difference in changed(results):
+                tell(f"Made and resumed under different conditions: {difference}. If results moved, start a new run.")
+            pass_on(results, store, json=json)
+
+
+def changed(results: "Results") -> list[str]:
+    """What is not as it was when the run was made, where it can move results."""
+    from worldloom.runtime.versions import differences
+
+    return [text for text in differences(results.run.versions, results.world) if text.startswith(("code ", "keys "))]

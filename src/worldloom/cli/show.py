@@ -34,8 +34,10 @@ def show_run(store: "Store", run: "Run", *, json: bool) -> None:
     """Everything about a run but its arrays."""
     from worldloom.runtime.run import report
     from worldloom.runtime.versions import differences
+    from worldloom.worlds.find import find
 
-    stored, told, other = store.generations(run.id), report(run, store), differences(run.versions)
+    stored, told = store.generations(run.id), report(run, store)
+    other = differences(run.versions, find(run.world))
     if json:
         json_out({**asdict(run), **told, "generations": [asdict(one) for one in stored], "differences": other})
         return

@@ -42,14 +42,18 @@ class Threads:
 
     def outcome(self, batch: Batch) -> Record:
         """The outcome of one batch."""
+        rollout, order = self.prepare(batch)
+        outcome = rollout.run(batch.steps)
+        return outcome if order is None else unordered(outcome, order)
+
+    def prepare(self, batch: Batch) -> tuple[Rollout, NDArray[Any] | None]:
+        """The batch's lanes in memory, the code compiled; and the order in which its lanes lie there."""
         world = self.world if self.world is not None and self.world.name == batch.world else find(batch.world)
         check_version(world, batch.version)
         with span("express", lanes=batch.lanes):
             params, inputs, order = expressed(world, batch)
             keys = batch.keys if order is None else batch.keys[order]
-            rollout = self._rollout(world, batch, params, inputs, keys)
-        outcome = rollout.run(batch.steps)
-        return outcome if order is None else unordered(outcome, order)
+            return self._rollout(world, batch, params, inputs, keys), order
 
     def _rollout(self, world: World, batch: Batch, params: Record, inputs: Record, keys: NDArray[Any]) -> Rollout:
         name = (world, batch.mode, tuple(params), tuple(array.shape for array in inputs))

@@ -98,7 +98,7 @@ def replay(
     life = relive(found, batch, title=f"{run.world} {name}", facts=facts)
     before = rows(found.outcome(**stored.outcome), one)
     same = outcome_digest(life.outcome) == outcome_digest(before)
-    return Replay(**{**life.__dict__, "same": same, "notes": () if same else tuple(differences(run.versions))})
+    return Replay(**{**life.__dict__, "same": same, "notes": () if same else tuple(differences(run.versions, found))})
 
 
 def chosen(store: Store, run_id: str, individual: str, generation: int | None) -> tuple[int, int]:

@@ -40,6 +40,7 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
+MOST_GENERATIONS = 1_000_000_000
 
 
 def default_workers() -> int:
@@ -79,8 +80,10 @@ def planned(
     keep: str = "default",
 ) -> Run:
     """The record of a run that has not begun, checked by starting its search. Raises what `begin` raises."""
-    if generations < 1:
-        raise InputError(f"{generations} generations evolve nothing. Expected 1 or more.")
+    if not 1 <= generations <= MOST_GENERATIONS:
+        raise InputError(f"{generations} generations are out of range. Expected 1 or more, at most {MOST_GENERATIONS}.")
+    if not name.isprintable():
+        raise InputError(f"Name {name!r} cannot be shown. Expected text without line breaks and control characters.")
     keep_from(keep)
     settings, sizes, options = sorted_settings(world, strategy, given or {})
     options = {**world.search.get(strategy, {}), **options}
@@ -88,12 +91,14 @@ def planned(
         world, population=population, seed=seed, mode=mode, settings=settings, sizes=sizes, strategy=strategy, options=options
     )
     config = {
-        "mode": mode, "settings": settings, "sizes": dict(search.sizes), "population": search.population, "generations": generations,
-        "strategy": strategy, "options": options, "steps": search.steps, "keep": keep,
+        "mode": mode or next(iter(world.modes), None), "settings": settings, "sizes": dict(search.sizes),
+        "population": search.population, "generations": generations, "strategy": strategy,
+        "options": options, "steps": search.steps, "keep": keep,
     }  # fmt: skip
     run_id = fresh_id()
     return Run(
-        id=run_id, name=name or run_id, world=world.name, world_version=world.version, seed=seed, config=config, versions=versions()
+        id=run_id, name=name or run_id, world=world.name, world_version=world.version, seed=seed, config=config,
+        versions=versions(world),
     )  # fmt: skip
 
 
@@ -227,6 +232,7 @@ def start(
     """Create a planned run and carry it through."""
     found = world or find(run.world)
     search, evaluator = search_of(run, found), Threads(default_workers() if workers is None else workers, found)
+    evaluator.prepare(ask(search)[1])  # a world that does not compile leaves no run behind
     store.create(run)
     weave(run, search, store, evaluator, listener=listener)
 

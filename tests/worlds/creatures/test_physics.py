@@ -92,6 +92,11 @@ def test_bodies_that_have_settled_do_not_drift():
     assert (off.status == 0).all()
 
 
+def test_a_life_that_ends_before_the_muscles_wake_earns_nothing():
+    for settings in ({"life": 1}, {"life": 3, "settle_steps": 100000}):
+        assert (outcome(60, **settings).fitness == 0).all()
+
+
 def test_falling_over_is_not_walking():
     for height in (1.0, 2.0):
         for lean in (0.15, 0.3, 0.6):

@@ -78,7 +78,11 @@ def spoiled(path, value):
         (["brain", "proprioception"], "no", "brain.proprioception = 'no' is no truth value"),
         (["brain", "hidden", 0, "bias"], None, r"brain.hidden\[0\].bias is not made of numbers|is outside"),
         (["brain", "hidden", 1, "senses"], [0.5], r"brain.hidden\[1\].senses has shape \[1\]. Expected 8 numbers"),
-        (["tempo"], float("nan"), "tempo = nan is outside"),
+        (["tempo"], float("nan"), "tempo = nan is outside|tempo is not made of numbers"),
+        (["nodes", 0, "mass"], 10**400, r"nodes\[0\].mass is too large a number"),
+        (["nodes", 0, "mass"], True, r"nodes\[0\].mass is not made of numbers"),
+        (["nodes", 0, "friction"], "0.5", r"nodes\[0\].friction is not made of numbers"),
+        (["muscles", 0, "nodes"], [0.9, 3.7], r"muscles\[0\].nodes is not made of numbers. Expected 2 numbers without"),
         (["muscles"], {}, "muscles has dict items"),
     ],
 )

@@ -138,10 +138,7 @@ def listed_in(item: Mapping[str, Any], name: str, least: int, most: int, path: s
 def number(value: Any, path: str, gene: str, shape: tuple[int, ...]) -> Any:
     """Numbers of a gene as an array [1, *shape], within its limits."""
     field = GENES[gene]
-    try:
-        array = np.array(value, np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{path} is not made of numbers. Expected {describe(shape)} in {field.unit}.") from None
+    array = numbers(value, path, field, shape)
     if array.shape != shape and not (array.size == 0 and 0 in shape):
         raise InputError(f"{path} has shape {list(array.shape)}. Expected {describe(shape)}.")
     low, high = np.float32(field.low), np.float32(field.high)
@@ -150,6 +147,27 @@ def number(value: Any, path: str, gene: str, shape: tuple[int, ...]) -> Any:
         at = "".join(f"[{k}]" for k in wrong[0])
         raise InputError(f"{path}{at} = {array[tuple(wrong[0])]:g} is outside {low:g} to {high:g} {field.unit} ({field.doc}).")
     return array.reshape(1, *shape)
+
+
+def numbers(value: Any, path: str, field: Field, shape: tuple[int, ...]) -> Any:
+    """Numbers as an array of whatever shape they have; nothing that would have to be read as a number."""
+    whole = np.issubdtype(np.dtype(field.dtype), np.integer)
+    kind = f"{describe(shape)}{' without fractions' if whole else ''} in {field.unit}"
+    try:
+        if plain_numbers(value, whole=whole):
+            return np.array(value, np.float64)
+    except OverflowError:
+        raise InputError(f"{path} is too large a number. Expected {kind}, {field.low:g} to {field.high:g}.") from None
+    except ValueError:  # lists of different lengths
+        pass
+    raise InputError(f"{path} is not made of numbers. Expected {kind}.")
+
+
+def plain_numbers(value: Any, *, whole: bool) -> bool:
+    """Whether a number, or lists of them, holds nothing else: no text, no truth value, and no fraction where whole ones are asked for."""
+    if isinstance(value, list):
+        return all(plain_numbers(inner, whole=whole) for inner in value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and not (whole and value % 1)
 
 
 def describe(shape: tuple[int, ...]) -> str:

@@ -57,7 +57,7 @@ def place_pellet(i, key, t, params, state, x, z, away):
 @lane_code
 def begin(i, key, params, inputs, state):
     """Before the first step: nothing earned, the first pellet out."""
-    mark_start(i, inputs, state)
+    state.rear[i], state.front[i] = 1, 0  # back to front: the muscles have not woken
     state.effort[i] = 0
     state.collected[i] = 0
     state.broken[i] = state.position[i, X, 0] != state.position[i, X, 0]
@@ -115,7 +115,8 @@ def progress(i, params, inputs, state):
     A body has come as far as the end of it that lags: falling and stretching move the front alone, contracting the rear alone.
     """
     rear, front = ends(i, inputs, state)
-    behind = minimum(rear - state.rear[i], front - state.front[i])
+    awake = state.front[i] >= state.rear[i]
+    behind = where(awake, minimum(rear - state.rear[i], front - state.front[i]), 0)
     walked = minimum(maximum(behind, -params.target), params.target)
     if params.task == DISTANCE:
         return walked, walked
