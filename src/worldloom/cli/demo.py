@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from worldloom.cli.evolve import see_more
 from worldloom.cli.options import Json, Seed, StoreUrl, Workers
 from worldloom.cli.progress import Bar
 from worldloom.cli.report import facts, generation_table, json_out, outcome_of
@@ -31,7 +32,7 @@ def demo(seed: Seed = SEED, workers: Workers = None, store: StoreUrl = None, jso
     if json:
         json_out(told)
     else:
-        print(f"{table}\n\n{in_words(told)}")
+        print(f"{table}\n\n{in_words(told, store)}")
 
 
 def written(results: "Results") -> Path:
@@ -55,7 +56,7 @@ def learned(results: "Results") -> dict[str, dict[str, float]]:
     return {name: {"best": float(values.max()), "median": float(np.median(values))} for name, values in walked.items()}
 
 
-def in_words(told: dict[str, Any]) -> str:
+def in_words(told: dict[str, Any], store: str | None) -> str:
     """What the demo did, and what to do next."""
     first, last, run = told["distance"]["first"], told["distance"]["last"], told["run"]
     lines = {
@@ -64,5 +65,6 @@ def in_words(told: dict[str, Any]) -> str:
         **outcome_of(told),
         "page": f"{told['page']} (open it in a browser)",
     }
-    more = (f"loom show {run}", f"loom replay {run} --generation 0 --out out/first.html", "loom runs")
-    return facts(lines) + "\n\nTo see more:\n" + "\n".join(f"  {command}" for command in more)
+    commands = (f"loom show {run}", f"loom replay {run} --generation 0 --out out/first.html", "loom runs")
+    more = [line for command in commands for line in see_more(command, store).values()]
+    return facts(lines) + ("\n\nTo see more:\n" + "\n".join(f"  {line}" for line in more) if more else "")
