@@ -11,9 +11,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from worldloom.core.errors import BusyError as BusyError
     from worldloom.core.errors import InputError as InputError
     from worldloom.core.errors import JobError as JobError
     from worldloom.core.errors import MachineError as MachineError
+    from worldloom.core.errors import StateError as StateError
     from worldloom.core.errors import StoreError as StoreError
     from worldloom.core.errors import UnknownName as UnknownName
     from worldloom.core.errors import WorldAuthorError as WorldAuthorError
@@ -29,12 +31,17 @@ if TYPE_CHECKING:
     from worldloom.runtime.session import sample as sample
     from worldloom.runtime.session import simulate as simulate
     from worldloom.runtime.session import worlds as worlds
+    from worldloom.service.client import Client as Client
 
-_ERRORS = ("InputError", "JobError", "MachineError", "StoreError", "UnknownName", "WorldAuthorError", "WorldloomError")
+_ERRORS = (
+    "BusyError", "InputError", "JobError", "MachineError", "StateError", "StoreError", "UnknownName", "WorldAuthorError",
+    "WorldloomError",
+)  # fmt: skip
 _SESSION = ("Stopped", "evolve", "fork", "results", "resume", "runs", "sample", "simulate", "worlds")
 _HOME = {
     **dict.fromkeys(_ERRORS, "worldloom.core.errors"),
     **dict.fromkeys(_SESSION, "worldloom.runtime.session"),
+    "Client": "worldloom.service.client",
     "Outcomes": "worldloom.runtime.outcomes",
     "Results": "worldloom.runtime.results",
 }

@@ -21,18 +21,18 @@ NAMED = st.dictionaries(st.text(max_size=8), ARRAYS, max_size=4)
 BLOB = pack({"a": np.arange(300, dtype=np.float32), "b": np.ones((3, 2), np.uint8)}, meta={"g": 1})
 
 
-def forged(header, payload=None, size=None):
+def forged(header, payload=None, size=None, form=arrays.KEPT):
     """A blob whose checksum is right and whose content need not be."""
     raw = orjson.dumps(header)
     packed = zstandard.ZstdCompressor().compress(b"\0" * (size or 0)) if payload is None else payload
-    prefix = arrays.PREFIX.pack(arrays.MAGIC, arrays.VERSION, 0, len(raw), len(packed))
-    return prefix + arrays._checksum(prefix, raw, packed) + raw + packed
+    prefix = arrays.PREFIX.pack(arrays.MAGIC, arrays.VERSION, form, len(raw), len(packed))
+    return prefix + arrays._checksum(form, prefix, raw, packed) + raw + packed
 
 
 @settings(max_examples=60, deadline=None)
-@given(NAMED)
-def test_arrays_come_back_with_names_types_shapes_and_bits(named):
-    found = unpack(pack(named))
+@given(NAMED, st.sampled_from([arrays.KEPT, arrays.SENT]))
+def test_arrays_come_back_with_names_types_shapes_and_bits(named, form):
+    found = unpack(pack(named, form=form))
     assert list(found) == list(named)
     for name, array in named.items():
         little = array.astype(array.dtype.newbyteorder("<"))
@@ -124,6 +124,20 @@ def test_a_bomb_is_refused_before_it_is_unpacked():
         unpack(forged({"size": 1 << 20, "arrays": [], "meta": {}}, bomb), limit=1 << 19)
     with pytest.raises(StoreError, match="too large"):
         unpack(BLOB, limit=100)
+
+
+@pytest.mark.parametrize("size", [0, 63, 65, 1 << 40])
+def test_sent_arrays_whose_size_is_a_lie_are_refused(size):
+    with pytest.raises(StoreError, match=r"another size|too large"):
+        unpack(forged({"size": size, "arrays": [], "meta": {}}, bytes(64), form=arrays.SENT))
+
+
+def test_sent_arrays_are_read_where_they_lie():
+    numbers = np.arange(300, dtype=np.float32)
+    blob = pack({"a": numbers}, form=arrays.SENT)
+    found = unpack(blob)["a"]
+    assert found.flags.aligned and np.shares_memory(found, np.frombuffer(blob, np.uint8)) and not found.flags.writeable
+    assert found.tobytes() == numbers.tobytes() and blob.endswith(numbers.tobytes())
 
 
 def test_a_frame_that_lies_about_its_size_is_refused():

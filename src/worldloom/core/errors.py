@@ -3,9 +3,11 @@
     WorldloomError
     ├── InputError            2  the caller: a name, number, file or genome that we cannot use
     │   ├── UnknownName       2  a world, mode, strategy, key, run … that does not exist; says the nearest one
+    │   ├── StateError        2  a run that stands where this cannot be done: in other hands, finished, cancelled
     │   └── StoreError        2  a store that is missing, locked, corrupt or of another schema
     ├── WorldAuthorError      1  the author of a world: its record or kernels break the contract
     ├── MachineError          1  this machine lacks something: an extra, a driver, a server
+    ├── BusyError             1  a service has as much to do as it can; says when to ask again
     └── JobError              1  the work itself failed
 
 A message has three parts: what was wrong (with the value), what was expected, what to do.
@@ -39,6 +41,10 @@ class UnknownName(InputError):
         self.kind, self.name, self.nearest = kind, name, near[0] if near else None
 
 
+class StateError(InputError):
+    """A run stands where this cannot be done: another process has it, or it is finished or cancelled."""
+
+
 class StoreError(InputError):
     """A store that is missing, locked, corrupt or of another schema."""
 
@@ -49,6 +55,14 @@ class WorldAuthorError(WorldloomError):
 
 class MachineError(WorldloomError):
     """This machine lacks something that was asked for."""
+
+
+class BusyError(WorldloomError):
+    """A service has as much to do as it can. seconds: when to ask again."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class JobError(WorldloomError):

@@ -1,10 +1,11 @@
 """Named arrays as one compressed, checksummed block of bytes, and back. What stores, exports and caches are made of.
 
-    magic "LOOM" | version u16 | zero u16 | header length u32 | payload length u64 | BLAKE2b-128 of all the rest | header | payload
+    magic "LOOM" | version u16 | form u16 | header length u32 | payload length u64 | BLAKE2b-128 of all the rest | header | payload
 
 Little-endian. The header is JSON: size of the arrays in bytes, their names, types, shapes and places, and a small `meta` mapping.
-The payload is one Zstandard frame of the arrays in C order, each starting at a multiple of 64 bytes. Nothing in it can run code,
-and nothing is decompressed before its checksum and its declared size have been looked at.
+The payload holds the arrays in C order, each starting at a multiple of 64 bytes: form 0, to be kept, is one Zstandard frame of them;
+form 1, to be sent, has them as they are, and its checksum leaves them out (measured: both together take longer than sending). Nothing
+in it can run code, and nothing is decompressed before its checksum and its declared size have been looked at.
 """
 
 import struct
@@ -21,6 +22,7 @@ from worldloom.core.errors import InputError, StoreError
 from worldloom.runtime.record import Rows
 
 MAGIC, VERSION = b"LOOM", 1
+KEPT, SENT = 0, 1  # forms
 PREFIX = struct.Struct("<4sHHIQ")
 CHECKSUM = 16  # bytes
 LEVEL = 1  # measured on float32 genomes: level 3 takes 2.2x the time for 1 % less
@@ -30,8 +32,8 @@ KINDS = "biuf"  # booleans, whole numbers and floats: what has one meaning on ev
 MAX_DIMENSIONS = 32
 
 
-def pack(arrays: Mapping[str, Any], *, meta: Mapping[str, Any] | None = None, half: bool = False) -> bytes:
-    """One block of bytes from arrays by name. half: floats are stored, and come back, as float16.
+def pack(arrays: Mapping[str, Any], *, meta: Mapping[str, Any] | None = None, half: bool = False, form: int = KEPT) -> bytes:
+    """One block of bytes from arrays by name. half: floats are stored, and come back, as float16. form: KEPT or SENT.
 
     The same arrays give the same bytes with the same zstd library. Raises InputError for an array that is not plain numbers, or
     too large for float16.
@@ -45,9 +47,13 @@ def pack(arrays: Mapping[str, Any], *, meta: Mapping[str, Any] | None = None, ha
         listed.append([name, array.dtype.str, list(np.shape(given)), size + gap])
         size += gap + array.nbytes
     header = orjson.dumps({"size": size, "arrays": listed, "meta": dict(meta or {})})
-    payload = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True).compress(b"".join(pieces))
-    prefix = PREFIX.pack(MAGIC, VERSION, 0, len(header), len(payload))
-    return b"".join((prefix, _checksum(prefix, header, payload), header, payload))
+    payload = b"".join(pieces)
+    if form == KEPT:
+        payload = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True).compress(payload)
+    else:
+        header += b" " * (-(PREFIX.size + CHECKSUM + len(header)) % ALIGN)  # the arrays can be used where they lie
+    prefix = PREFIX.pack(MAGIC, VERSION, form, len(header), len(payload))
+    return b"".join((prefix, _checksum(form, prefix, header, payload), header, payload))
 
 
 def unpack(blob: bytes, *, limit: int = LIMIT) -> dict[str, NDArray[Any]]:
@@ -60,14 +66,14 @@ def unpack(blob: bytes, *, limit: int = LIMIT) -> dict[str, NDArray[Any]]:
 
 def unpack_with_meta(blob: bytes, *, limit: int = LIMIT) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """The arrays and the meta mapping of a block of bytes; as unpack."""
-    header, payload = _verified(blob)
+    form, header, payload = _verified(blob)
     try:
         size, listed, meta = int(header["size"]), header["arrays"], dict(header["meta"])
         if not 0 <= size <= limit:
             raise StoreError(
                 f"Stored arrays of {size} bytes are too large. Expected at most {limit}. Raise the limit if they are yours."
             )
-        data = _decompressed(payload, size)
+        data = _decompressed(payload, size) if form == KEPT else _whole(payload, size)
         return {str(name): _placed(data, str(kind), shape, int(start)) for name, kind, shape, start in listed}, meta
     except (KeyError, TypeError, ValueError, OverflowError, zstandard.ZstdError) as error:
         if isinstance(error, StoreError):
@@ -95,10 +101,11 @@ def _halved(name: str, array: NDArray[Any]) -> NDArray[Any]:
     return small
 
 
-def _checksum(*parts: bytes | memoryview) -> bytes:
-    digest = blake2b(digest_size=CHECKSUM)
-    for part in parts:
-        digest.update(part)
+def _checksum(form: int, prefix: bytes | memoryview, header: bytes | memoryview, payload: bytes | memoryview) -> bytes:
+    digest = blake2b(prefix, digest_size=CHECKSUM)
+    digest.update(header)
+    if form == KEPT:
+        digest.update(payload)
     return digest.digest()
 
 
@@ -108,23 +115,29 @@ def _broken(why: str) -> StoreError:
     )
 
 
-def _verified(blob: bytes) -> tuple[dict[str, Any], memoryview]:
+def _verified(blob: bytes) -> tuple[int, dict[str, Any], memoryview]:
     start = PREFIX.size + CHECKSUM
     if len(blob) < start or bytes(blob[:4]) != MAGIC:
         raise _broken("it is cut short or something else")
     view = memoryview(blob)
-    _, version, zero, header_bytes, payload_bytes = PREFIX.unpack(view[: PREFIX.size])
-    if version != VERSION or zero:
+    _, version, form, header_bytes, payload_bytes = PREFIX.unpack(view[: PREFIX.size])
+    if version != VERSION or form not in (KEPT, SENT):
         raise StoreError(f"Stored arrays have version {version}. Expected {VERSION}. Upgrade worldloom to read them.")
     if len(blob) != start + header_bytes + payload_bytes:
         raise _broken(f"it has {len(blob)} bytes, not {start + header_bytes + payload_bytes}")
     header, payload = view[start : start + header_bytes], view[start + header_bytes :]
-    if _checksum(view[: PREFIX.size], header, payload) != bytes(view[PREFIX.size : start]):
+    if _checksum(form, view[: PREFIX.size], header, payload) != bytes(view[PREFIX.size : start]):
         raise _broken("its checksum does not fit")
     try:
-        return cast(dict[str, Any], orjson.loads(header)), payload
+        return form, cast(dict[str, Any], orjson.loads(header)), payload
     except orjson.JSONDecodeError:
         raise _broken("its header is not JSON") from None
+
+
+def _whole(payload: memoryview, size: int) -> memoryview:
+    if len(payload) != size:
+        raise _broken("its payload has another size than its header says")
+    return payload
 
 
 def _decompressed(payload: memoryview, size: int) -> bytes:
@@ -136,7 +149,7 @@ def _decompressed(payload: memoryview, size: int) -> bytes:
     return data
 
 
-def _placed(data: bytes, kind: str, shape: list[int], start: int) -> NDArray[Any]:
+def _placed(data: bytes | memoryview, kind: str, shape: list[int], start: int) -> NDArray[Any]:
     dtype = np.dtype(kind)
     if dtype.kind not in KINDS or dtype.itemsize > 8 or start % ALIGN or len(shape) > MAX_DIMENSIONS or any(n < 0 for n in shape):
         raise ValueError(kind)

@@ -1,0 +1,205 @@
+"""Documents of the service as pydantic models: what OpenAPI shows, and what bodies are checked against.
+
+Arrays are lists in JSON and NumPy arrays in bytes; the models let both through, and the world's own records check them.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+Numbers = {"type": "array", "items": {}, "description": "[individual, ...]"}
+Arrays = Annotated[
+    dict[str, Any],
+    WithJsonSchema({"type": "object", "additionalProperties": Numbers, "description": "arrays by name, individuals first"}),
+]
+
+
+class Document(BaseModel):
+    """A model that refuses names it does not know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class WorldLine(Document):
+    """An installed world. problem: why it cannot be used; '' where it can."""
+
+    name: str
+    version: int | None
+    doc: str
+    modes: list[str]
+    problem: str
+
+
+class Worlds(Document):
+    """The installed worlds."""
+
+    worlds: list[WorldLine]
+
+
+class FieldInfo(Document):
+    """One number or array: its unit and meaning. shape holds numbers and names of sizes; null stands for no limit or default."""
+
+    unit: str
+    doc: str
+    shape: list[int | str]
+    dtype: str
+    default: Any
+    low: float | None
+    high: float | None
+    choices: list[str]
+
+
+class ModeInfo(Document):
+    """A mode: its parameters on top of the defaults, and its greatest error against the first mode."""
+
+    doc: str
+    params: dict[str, Any]
+    error: dict[str, float]
+
+
+class SizeInfo(Document):
+    """A number that shapes refer to."""
+
+    doc: str
+    default: int
+    low: int
+    high: int
+
+
+class WorldInfo(Document):
+    """All about a world: what it takes and gives, with units. genes is null where its inputs are what evolves, or nothing does."""
+
+    name: str
+    version: int
+    doc: str
+    modes: dict[str, ModeInfo]
+    sizes: dict[str, SizeInfo]
+    params: dict[str, FieldInfo]
+    inputs: dict[str, FieldInfo]
+    genes: dict[str, FieldInfo] | None
+    outcome: dict[str, FieldInfo]
+    steps: int = Field(description="in a life, with the defaults")
+    evolves: bool
+    strategies: dict[str, dict[str, FieldInfo]] = Field(description="options by strategy; empty where the world cannot evolve")
+
+
+class RunOrder(Document):
+    """A run to start: what `loom evolve` takes."""
+
+    world: str
+    population: int = Field(200, ge=1)
+    generations: int = Field(50, ge=1)
+    seed: int = Field(1, ge=0, le=2**64 - 1)
+    mode: str | None = None
+    strategy: str = "genetic"
+    settings: dict[str, float | str] = {}
+    name: str = Field("", max_length=200)
+    keep: str = "default"
+
+
+class ResumeOrder(Document):
+    """How far to carry a run on; absent: to its planned number."""
+
+    generations: int | None = Field(None, ge=1)
+
+
+class ForkOrder(Document):
+    """Where a new run leaves another. With a seed of its own it goes its own way from there."""
+
+    generation: int = Field(ge=0)
+    seed: int | None = Field(None, ge=0, le=2**64 - 1)
+    name: str = Field("", max_length=200)
+
+
+class Best(Document):
+    """The individual of the highest fitness that counts."""
+
+    individual: str
+    generation: int
+    fitness: float
+
+
+class RunInfo(Document):
+    """A run and where it stands. generations: planned; done: stored; error: why it failed, '' otherwise."""
+
+    id: str
+    name: str
+    world: str
+    world_version: int
+    seed: int
+    status: str
+    error: str
+    created_at: str
+    population: int
+    generations: int
+    done: int
+    mode: str | None
+    strategy: str
+    settings: dict[str, Any]
+    sizes: dict[str, int]
+    keep: str
+    versions: dict[str, Any]
+    parent_run: str | None
+    parent_generation: int | None
+
+
+class RunReport(RunInfo):
+    """A run with what came of it so far. digest: SHA-256 over the outcomes of all generations, in order."""
+
+    best: Best | None
+    digest: str
+    seconds: float
+    lane_steps: int
+
+
+class Runs(Document):
+    """Some runs, newest first; cursor continues after them, null at the end."""
+
+    runs: list[RunInfo]
+    cursor: str | None
+
+
+class GenerationInfo(Document):
+    """A generation in a line. statuses: individuals by status code."""
+
+    generation: int
+    digest: str
+    count: int
+    best: int | None
+    best_fitness: float | None
+    median_fitness: float | None
+    statuses: dict[str, int]
+    seconds: float
+    lane_steps: int
+
+
+class Generations(Document):
+    """The generations of a run, in order."""
+
+    generations: list[GenerationInfo]
+
+
+class IndividualInfo(Document):
+    """An individual without its arrays. fitness is null where it does not count."""
+
+    id: str
+    generation: int
+    individual: int
+    fitness: float | None
+    status: int
+    parents: list[str]
+    streak: int
+
+
+class Individuals(Document):
+    """Some individuals of one generation in order; cursor continues after them, null at the end."""
+
+    individuals: list[IndividualInfo]
+    cursor: str | None
+
+
+class IndividualWhole(IndividualInfo):
+    """An individual with its genes and its outcome, by name."""
+
+    genome: dict[str, Any]
+    outcome: dict[str, Any]
