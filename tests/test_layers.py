@@ -54,7 +54,7 @@ def test_the_import_contracts_hold():
 def test_each_heavy_library_has_one_home():
     assert importers("numba.cuda") <= {"core/launch.py", "testing/cuda.py"}
     assert below("policies", importers("torch")) and importers("ray") <= {"runtime/on_ray.py"}
-    stores = {"runtime/store_sql.py", "runtime/store_trouble.py", "runtime/columns.py"}
+    stores = {"runtime/store_sql.py", "runtime/store_trouble.py", "runtime/columns.py", "runtime/tables.py"}
     assert {module for module in importers("sqlalchemy") if not module.startswith("runtime/migrations/")} <= stores
     assert below("service", importers("fastapi"))
 

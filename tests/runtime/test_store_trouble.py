@@ -9,6 +9,7 @@ import sys
 import tempfile
 import traceback
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import postgres
@@ -20,6 +21,7 @@ from appender import PRELOADED, open_and_leave
 
 from worldloom.core.errors import InputError, StoreError, UnknownName
 from worldloom.runtime import migrations
+from worldloom.runtime.lease import claim
 from worldloom.runtime.store import open_store
 from worldloom.runtime.store_memory import MemoryStore
 from worldloom.testing.stores import assert_same_rows, sample_rows, sample_run
@@ -227,12 +229,12 @@ def test_the_schema_number_is_that_of_the_newest_migration():
 def test_the_tables_that_queries_use_are_those_that_migrations_make(kind, request, tmp_path):
     import sqlalchemy as sa
 
-    from worldloom.runtime.store_sql import tables
+    from worldloom.runtime.tables import metadata
 
     url = str(tmp_path / "runs.db") if kind == "sqlite" else request.getfixturevalue("database")
     with opened(url) as store:
         found = store._read(lambda connection: connection.run_sync(_columns_by_table))
-    expected = {table.name: {column.name: column.type._type_affinity for column in table.c} for table in tables.sorted_tables}
+    expected = {table.name: {column.name: column.type._type_affinity for column in table.c} for table in metadata.sorted_tables}
     assert {name: columns for name, columns in found.items() if name in expected} == expected
     assert set(found) - set(expected) == {migrations.VERSION_TABLE}
     assert sa.__version__.startswith("2.")
@@ -256,19 +258,38 @@ def test_a_newer_schema_is_refused_and_left_alone(path):
         assert len(store.generations("kept")) == 3
 
 
-def test_an_older_schema_is_upgraded_when_opened(path):
-    with opened(path) as store:
-        store._write(lambda connection: connection.run_sync(_downgrade))
-    with opened(path, create=False) as store:
-        assert store.runs() == []
-        store.create(sample_run())
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("schema", ["base", "0001"])
+def test_an_older_schema_is_upgraded_when_opened_and_its_runs_are_kept(kind, schema, request, tmp_path):
+    url = str(tmp_path / "runs.db") if kind == "sqlite" else request.getfixturevalue("database")
+    with opened(url) as store:
+        kept = sample_run(id="kept")
+        store.create(kept)
+        store.append(kept.id, 0, sample_rows(0))
+        store._write(lambda connection: connection.run_sync(_downgraded_to, schema))
+        if schema != "base":
+            store._write(_mark_running_as_schema_1_did)
+    with opened(url, create=False) as store:
+        if schema == "base":
+            assert store.runs() == []
+        else:
+            assert store.run("kept") == replace(kept, status="interrupted")
+            assert_same_rows(store.rows("kept"), sample_rows(0))
+            lease = claim(store, "kept")
+            store.append("kept", 1, sample_rows(1), lease=lease)
+        store.create(sample_run(id="new"))
+        assert store.run("new").status == "paused"
 
 
-def _downgrade(connection):
+async def _mark_running_as_schema_1_did(connection):
+    await connection.exec_driver_sql("UPDATE runs SET status = 'running'")
+
+
+def _downgraded_to(connection, schema):
     config = Config(attributes={"connection": connection, "version_table": migrations.VERSION_TABLE})
     config.set_main_option("script_location", "worldloom.runtime:migrations")
     config.set_main_option("path_separator", "os")
-    command.downgrade(config, "base")
+    command.downgrade(config, schema)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

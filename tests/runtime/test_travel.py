@@ -13,6 +13,7 @@ import pytest
 
 from worldloom.core.errors import InputError, MachineError, UnknownName
 from worldloom.runtime.arrays import pack, pack_rows
+from worldloom.runtime.lease import claim
 from worldloom.runtime.record import IMPORTING
 from worldloom.runtime.store import open_store
 from worldloom.runtime.store_memory import MemoryStore
@@ -90,7 +91,7 @@ def test_a_run_arrives_as_it_left(store, file, kind, tmp_path, request):
 
 
 def test_a_run_that_was_running_arrives_paused(store, tmp_path):
-    store.mark("traveller", "running")
+    claim(store, "traveller")
     export_run(store, "traveller", tmp_path / "run.zip")
     assert import_run(MemoryStore(), tmp_path / "run.zip").status == "paused"
 
@@ -109,7 +110,7 @@ def test_a_run_without_generations_travels(tmp_path):
 def test_importing_twice_changes_nothing(store, file):
     assert import_run(store, file) == store.run("traveller")
     store.append("traveller", GENERATIONS, sample_rows(GENERATIONS))  # gone on since
-    store.mark("traveller", "running")
+    claim(store, "traveller")
     assert import_run(store, file).status == "running" and len(store.generations("traveller")) == GENERATIONS + 1
 
 

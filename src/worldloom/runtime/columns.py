@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from worldloom.runtime.arrays import pack_rows
-from worldloom.runtime.record import Rows, Run, Summary
+from worldloom.runtime.lease import Standing
+from worldloom.runtime.record import QUEUED, Rows, Run, Summary
 from worldloom.runtime.store import json_text, listed_fitness, summary_of
 
 PEOPLE = ("run_id", "generation", "individual", "fitness", "status", "parent_a", "parent_b", "streak")
@@ -15,13 +16,15 @@ PEOPLE = ("run_id", "generation", "individual", "fitness", "status", "parent_a",
 def run_columns(run: Run) -> dict[str, Any]:
     """A run as its row of `runs`. The seed is text: no integer column holds 2^64 - 1."""
     texts = {"seed": str(run.seed), "config": json_text("config", run.config)}
-    return asdict(run) | texts | {"versions": json_text("versions", run.versions)}
+    return asdict(run) | texts | {"versions": json_text("versions", run.versions), "job": run.status == QUEUED}
 
 
-def run_from(columns: Mapping[str, Any]) -> Run:
-    """The run that a row of `runs` holds."""
-    decoded = {"seed": int(columns["seed"]), "config": json.loads(columns["config"]), "versions": json.loads(columns["versions"])}
-    return Run(**{**columns, **decoded})
+def run_from(columns: Mapping[str, Any], now: float) -> Run:
+    """The run that a row of `runs` holds, with the status that it has now."""
+    decoded: dict[str, Any] = {"seed": int(columns["seed"])} | {name: json.loads(columns[name]) for name in ("config", "versions")}
+    standing = Standing(**{one.name: columns[one.name] for one in fields(Standing)})
+    rest = {one.name: columns[one.name] for one in fields(Run)}
+    return Run(**{**rest, **decoded, "status": standing.shown(now)})
 
 
 def generation_columns(run_id: str, rows: Rows) -> dict[str, Any]:

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from worldloom.core.errors import InputError, UnknownName
 
-RUNNING, PAUSED, FINISHED, FAILED, CANCELLED = STATUSES = ("running", "paused", "finished", "failed", "cancelled")
+QUEUED, RUNNING, PAUSED, INTERRUPTED, FINISHED, FAILED, CANCELLED = STATUSES = (
+    "queued",  # waits for a worker of a service
+    "running",  # a process has its lease
+    "paused",  # goes on when somebody resumes it
+    "interrupted",  # as paused, because the process that executed it died; never stored, but seen by its lease
+    "finished", "failed", "cancelled",
+)  # fmt: skip
 IMPORTING = "importing"  # a run that is still arriving: listed nowhere, found by its whole id only
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # no 0 1 i l o: ids are read aloud and typed
 ID_LETTERS = 10  # 31^10 = 8e14 ids: a million runs share one with a chance of 6e-4, and create() refuses a taken id
@@ -36,6 +42,7 @@ class Run:
     """One run: everything needed to start it again, and where it stands.
 
     config and versions hold what JSON can hold. parent_run and parent_generation name what a fork was taken from.
+    target: generations to come to, where that is not the planned number any more. error: why it failed.
     """
 
     id: str = field(default_factory=fresh_id)
@@ -44,11 +51,18 @@ class Run:
     world_version: int
     seed: int
     config: Mapping[str, Any] = field(default_factory=dict)
-    status: str = RUNNING
+    status: str = PAUSED
     created_at: str = field(default_factory=now)
     versions: Mapping[str, Any] = field(default_factory=dict)
     parent_run: str | None = None
     parent_generation: int | None = None
+    target: int | None = None
+    error: str = ""
+
+    @property
+    def goal(self) -> int:
+        """How many generations it is to have."""
+        return int(self.config["generations"] if self.target is None else self.target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -5,12 +5,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from worldloom.core.errors import InputError, UnknownName
+from worldloom.core.errors import InputError, UnknownName, WorldloomError
 from worldloom.core.field import Record, fields
 from worldloom.core.keys import run_key
 from worldloom.core.span import span
@@ -19,7 +20,9 @@ from worldloom.evolve.search import Search, ask, begin, fitness, restored, tell
 from worldloom.evolve.strategy import find as find_strategy
 from worldloom.evolve.strategy import options as strategy_options
 from worldloom.runtime.evaluate import Evaluator, Threads, check_version, outcome_digest, run_digest
-from worldloom.runtime.record import FINISHED, PAUSED, RUNNING, Rows, Run, fresh_id, individual_name, keep_from, now
+from worldloom.runtime.hold import Hold
+from worldloom.runtime.lease import Lease, claim
+from worldloom.runtime.record import FAILED, FINISHED, PAUSED, Rows, Run, fresh_id, individual_name, keep_from, now
 from worldloom.runtime.store import Store
 from worldloom.runtime.versions import versions
 from worldloom.worlds.find import find
@@ -78,6 +81,7 @@ def planned(
     given: Mapping[str, Any] | None = None,
     name: str = "",
     keep: str = "default",
+    status: str = PAUSED,
 ) -> Run:
     """The record of a run that has not begun, checked by starting its search. Raises what `begin` raises."""
     if not 1 <= generations <= MOST_GENERATIONS:
@@ -98,7 +102,7 @@ def planned(
     run_id = fresh_id()
     return Run(
         id=run_id, name=name or run_id, world=world.name, world_version=world.version, seed=seed, config=config,
-        versions=versions(world),
+        versions=versions(world), status=status,
     )  # fmt: skip
 
 
@@ -129,8 +133,8 @@ class Writer:
     At most one generation waits and one is held. An error comes back at the next release or at close.
     """
 
-    def __init__(self, store: Store, run_id: str) -> None:
-        self._store, self._run_id = store, run_id
+    def __init__(self, store: Store, lease: Lease) -> None:
+        self._store, self._lease = store, lease
         self._waiting: queue.Queue[Rows | None] = queue.Queue(maxsize=1)
         self._error: BaseException | None = None
         self._held: Rows | None = None
@@ -142,7 +146,7 @@ class Writer:
             if self._error is None:
                 try:
                     with span("store", lanes=len(rows.keys)):
-                        self._store.append(self._run_id, rows.generation, rows)
+                        self._store.append(self._lease.run_id, rows.generation, rows, lease=self._lease)
                 except BaseException as error:
                     self._error = error
 
@@ -170,29 +174,34 @@ class Writer:
             raise self._error
 
 
-def weave(
-    run: Run, search: Search, store: Store, evaluator: Evaluator, *, until: int | None = None, listener: Listener | None = None
-) -> Search:
-    """Run generations from where the search stands to `until` (absent: the run's own number), storing each.
+def weave(run: Run, search: Search, store: Store, evaluator: Evaluator, hold: Hold, *, listener: Listener | None = None) -> str:
+    """Run generations from where the search stands to the run's goal, storing each; the status that the run is left in.
 
-    On an error or Ctrl-C everything evaluated so far is stored, the run is marked paused, and the error goes on.
+    It stops where the hold is asked to. On an error or Ctrl-C everything evaluated so far is stored, the run is left failed or paused,
+    and the error goes on.
     """
-    target = until if until is not None else int(run.config["generations"])
-    writer, status = Writer(store, run.id), PAUSED
-    store.mark(run.id, RUNNING)
+    writer = Writer(store, hold.lease)
     try:
-        while search.generation + 1 < target:
-            search = _generation(run, search, evaluator, writer, target, listener)
-        status = FINISHED
-    finally:
         try:
-            writer.close()
+            while search.generation + 1 < run.goal and hold.wanted is None:
+                search = _generation(run, search, evaluator, writer, listener)
         finally:
-            store.mark(run.id, status)
-    return search
+            writer.close()
+    except BaseException as error:
+        with suppress(InputError):  # what went wrong first is what is told
+            hold.release(*left_by(error))
+        raise
+    return hold.release(FINISHED if search.generation + 1 >= run.goal else hold.wanted or PAUSED)
 
 
-def _generation(run: Run, search: Search, evaluator: Evaluator, writer: Writer, target: int, listener: Listener | None) -> Search:
+def left_by(error: BaseException) -> tuple[str, str]:
+    """(status, why) of a run whose process met an error."""
+    if isinstance(error, Exception):
+        return FAILED, str(error) if isinstance(error, WorldloomError) else f"{type(error).__name__}: {error}"
+    return PAUSED, ""
+
+
+def _generation(run: Run, search: Search, evaluator: Evaluator, writer: Writer, listener: Listener | None) -> Search:
     started = time.perf_counter()
     with span("search", lanes=search.population):
         asked, batch = ask(search)
@@ -207,7 +216,7 @@ def _generation(run: Run, search: Search, evaluator: Evaluator, writer: Writer, 
         finite = values[np.isfinite(values)]
         best = int(np.argmax(values))
         middle = float(np.median(finite)) if len(finite) else float("nan")
-        listener(Progress(run.id, asked.generation, target, best, float(values[best]), middle, seconds, lane_steps))
+        listener(Progress(run.id, asked.generation, run.goal, best, float(values[best]), middle, seconds, lane_steps))
     return told
 
 
@@ -234,7 +243,7 @@ def start(
     search, evaluator = search_of(run, found), Threads(default_workers() if workers is None else workers, found)
     evaluator.prepare(ask(search)[1])  # a world that does not compile leaves no run behind
     store.create(run)
-    weave(run, search, store, evaluator, listener=listener)
+    weave(run, search, store, evaluator, Hold(store, claim(store, run.id)), listener=listener)
 
 
 def resume(
@@ -246,12 +255,25 @@ def resume(
     world: World | None = None,
     listener: Listener | None = None,
 ) -> Run:
-    """Carry a stored run on to its planned number of generations, or to another one. The run."""
+    """Carry a stored run on to its goal, or to another one, which it then keeps. The run. Raises StateError where somebody has it."""
     run = store.run(ref)
     found = world or find(run.world)
+    check_version(found, run.world_version)
     evaluator = Threads(default_workers() if workers is None else workers, found)
-    weave(run, resumed(run, found, store), store, evaluator, until=generations, listener=listener)
-    return run
+    carry_on(store, Hold(store, claim(store, run.id, target=generations)), evaluator, found, listener=listener)
+    return store.run(run.id)
+
+
+def carry_on(store: Store, hold: Hold, evaluator: Evaluator, world: World, *, listener: Listener | None = None) -> str:
+    """Go on with a claimed run from its last stored generation; the status that it is left in."""
+    try:
+        run = store.run(hold.lease.run_id)
+        search = resumed(run, world, store)
+    except BaseException as error:
+        with suppress(InputError):
+            hold.release(*left_by(error))
+        raise
+    return weave(run, search, store, evaluator, hold, listener=listener)
 
 
 def fork(ref: str, store: Store, generation: int, *, name: str = "", seed: int | None = None) -> Run:
@@ -265,7 +287,7 @@ def fork(ref: str, store: Store, generation: int, *, name: str = "", seed: int |
     run_key(own)  # raises for a number that is no seed
     child = replace(
         run, id=new_id, seed=own, name=name or f"{run.name}-fork-{new_id[:4]}", status=PAUSED, created_at=now(),
-        parent_run=run.id, parent_generation=generation,
+        parent_run=run.id, parent_generation=generation, error="",
     )  # fmt: skip
     store.create(child)
     for number in range(generation + 1):

@@ -13,10 +13,9 @@ import numpy as np
 
 from worldloom.core.errors import InputError, UnknownName, WorldloomError
 from worldloom.core.field import Record, fields, lane_count, sizes_of
-from worldloom.core.keys import fold, run_key
 from worldloom.core.rollout import Batch
 from worldloom.core.world import World
-from worldloom.evolve.search import genome_of, lane_keys, life
+from worldloom.evolve.search import Search, ask, begin, lane_keys, life
 from worldloom.runtime import run as runs_
 from worldloom.runtime.evaluate import Threads, inputs_from
 from worldloom.runtime.outcomes import Outcomes
@@ -158,13 +157,31 @@ def runs(*, store: str | Store | None = None) -> list[Run]:
 def sample(
     world: str | World, count: int, *, seed: int = SEED, mode: str | None = None, settings: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Genes of `count` random individuals, arrays [individual, ...] by name, as `simulate` takes them."""
-    found = find(world)
+    """Genes of `count` individuals, arrays [individual, ...] by name, as `simulate` takes them.
+
+    They are generation 0 of a run with this seed and population. Raises what `evolve` raises.
+    """
     if count < 1:
         raise InputError(f"{count} individuals are none. Expected 1 or more.")
-    given, sizes = sorted_settings(found, settings or {})
-    genome = genome_of(found, found.filled(mode, given), found.sized(sizes))
-    return dict(genome.sampled(fold(run_key(seed), 0), count)._asdict())
+    return dict(ask(begun(find(world), count, seed=seed, mode=mode, settings=settings))[0].arrays)
+
+
+def begun(
+    world: World,
+    population: int,
+    *,
+    seed: int = SEED,
+    mode: str | None = None,
+    strategy: str = "genetic",
+    settings: Mapping[str, Any] | None = None,
+    implied: Mapping[str, int] | None = None,
+) -> Search:
+    """The search of a run before its first generation. implied: sizes, where the settings have none. Raises what `evolve` raises."""
+    given, sizes, options = runs_.sorted_settings(world, strategy, settings or {})
+    return begin(
+        world, population=population, seed=seed, mode=mode, settings=given, sizes={**(implied or {}), **sizes},
+        strategy=strategy, options={**world.search.get(strategy, {}), **options},
+    )  # fmt: skip
 
 
 def simulate(
@@ -182,16 +199,30 @@ def simulate(
 
     Lane k has the key of individual k of `generation` in a run with this seed. Raises InputError that names what does not fit.
     """
-    found, arrays = find(world), _named(lanes)
-    given, sizes = sorted_settings(found, settings or {})
-    params = found.filled(mode, given)
-    own, count = checked_lanes(found, arrays, params, sizes)
-    batch = Batch(
-        world=found.name, version=found.version, mode=mode, settings=given, keys=lane_keys(seed, generation, count),
-        steps=life(found, params, steps), **own,
-    )  # fmt: skip
+    found = find(world)
+    batch = batch_from(found, _named(lanes), mode=mode, seed=seed, generation=generation, settings=settings, steps=steps)
     outcome = Threads(default_workers() if workers is None else workers, found).outcome(batch)
     return Outcomes(found, outcome._asdict(), batch)
+
+
+def batch_from(
+    world: World,
+    arrays: Mapping[str, Any],
+    *,
+    mode: str | None = None,
+    seed: int = SEED,
+    generation: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    steps: int | None = None,
+) -> Batch:
+    """The batch that `simulate` runs; as there."""
+    given, sizes = sorted_settings(world, settings or {})
+    params = world.filled(mode, given)
+    own, count = checked_lanes(world, arrays, params, sizes)
+    return Batch(
+        world=world.name, version=world.version, mode=mode, settings=given, keys=lane_keys(seed, generation, count),
+        steps=life(world, params, steps), **own,
+    )  # fmt: skip
 
 
 def _named(lanes: Mapping[str, Any] | Record) -> dict[str, Any]:

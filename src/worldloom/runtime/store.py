@@ -3,7 +3,7 @@
 Semantics that every store shares are plain functions here, so that the stores differ only in how they keep things:
 
 * append twice = once: the same generation with the same digest changes nothing; with another digest it is refused. So two
-  processes cannot both extend one run with different content.
+  processes cannot both extend one run with different content. Where a process has a lease on the run (lease.py), only it appends.
 * generation g is accepted only after 0 … g-1.
 * fitness that does not count (not finite, or a status that is not OK) is None in summaries and individuals and comes last in every
   order; the arrays keep what it was.
@@ -25,7 +25,19 @@ import numpy as np
 
 from worldloom.core.errors import InputError, StoreError, UnknownName
 from worldloom.core.world import counted
-from worldloom.runtime.record import IMPORTING, STATUSES, Individual, Page, Rows, Run, Summary, individual_name
+from worldloom.runtime.lease import Lease, Standing, Turn
+from worldloom.runtime.record import (
+    IMPORTING,
+    INTERRUPTED,
+    RUNNING,
+    STATUSES,
+    Individual,
+    Page,
+    Rows,
+    Run,
+    Summary,
+    individual_name,
+)
 
 ORDERS = {"fitness": False, "-fitness": True, "individual": False, "-individual": True}  # order: descending
 PAGE = 100  # individuals in one page unless asked otherwise
@@ -44,11 +56,14 @@ class Store(Protocol):
     def create(self, run: Run) -> None:
         """Adds a run. The same record again changes nothing; another record under the same id is refused."""
 
-    def append(self, run_id: str, generation: int, rows: Rows) -> None:
-        """Adds one generation, whole or not at all; once this returns, a killed process does not lose it. Twice = once."""
+    def append(self, run_id: str, generation: int, rows: Rows, *, lease: Lease | None = None) -> None:
+        """Adds one generation, whole or not at all; once this returns, a killed process does not lose it. Twice = once.
 
-    def runs(self) -> list[Run]:
-        """All runs, newest first."""
+        lease: of whoever executes the run. Raises StateError where it is not the last one, and where there is one but none is given.
+        """
+
+    def runs(self, *, limit: int | None = None, after: str | None = None) -> list[Run]:
+        """Runs, newest first: all, or some of those that come after the run of that id."""
 
     def run(self, ref: str) -> Run:
         """The run of this id, name, or beginning of an id that fits one run only."""
@@ -56,8 +71,11 @@ class Store(Protocol):
     def rows(self, run_id: str, generation: int | None = None) -> Rows:
         """One generation with all its arrays."""
 
-    def generations(self, run_id: str) -> list[Summary]:
-        """The run's generations in a line each, in order; reads no arrays."""
+    def generations(self, run_id: str, *, after: int = -1) -> list[Summary]:
+        """The run's generations after one in a line each, in order; reads no arrays."""
+
+    def lengths(self, run_ids: Sequence[str]) -> list[int]:
+        """How many generations each of these runs has."""
 
     def individuals(
         self, run_id: str, generation: int | None = None, *, order: str = "-fitness", limit: int = PAGE, cursor: str | None = None
@@ -67,11 +85,17 @@ class Store(Protocol):
         Equal fitness: lowest index first. A cursor continues in the generation that it came from.
         """
 
-    def mark(self, run_id: str, status: str) -> None:
-        """Changes the run's status."""
+    def change(self, run_id: str, turn: Turn) -> Standing:
+        """Applies a rule of lease.py to the run's standing, in one transaction and with the store's own clock; the new standing.
+
+        turn: a pure function that is quick; what it raises comes back, and nothing is changed.
+        """
+
+    def waiting(self) -> list[str]:
+        """Ids of the runs that wait for a worker, oldest first."""
 
     def remove(self, run_id: str) -> None:
-        """Forgets a run with all its generations."""
+        """Forgets a run with all its generations. Raises StateError while a process executes it."""
 
     def keep_frames(self, run_id: str, generation: int, individual: int, blob: bytes) -> None:
         """Caches the frames of an individual; they can always be computed again."""
@@ -132,6 +156,8 @@ def plain_run(run: Run) -> Run:
     """The run as a store gives it back: config and versions as JSON has them. Raises InputError where they do not fit JSON."""
     if run.status not in (*STATUSES, IMPORTING):
         raise UnknownName("status", run.status, STATUSES)
+    if run.status in (RUNNING, INTERRUPTED):
+        raise InputError(f"Run {run.id!r} cannot begin as {run.status}. Expected paused or queued. Create it so, then claim it.")
     if not run.id or not run.id.isascii() or not run.id.replace("-", "").replace("_", "").isalnum() or len(run.id) > 64:
         raise InputError(f"Run id {run.id!r} cannot be used. Expected up to 64 letters, digits, - and _. Use fresh_id().")
     for name, text in (
@@ -139,13 +165,14 @@ def plain_run(run: Run) -> Run:
         ("world", run.world),
         ("created_at", run.created_at),
         ("parent_run", run.parent_run or ""),
+        ("error", run.error),
     ):
         if "\0" in text or text.encode("utf-8", "replace").decode() != text:
             raise InputError(
                 f"The run's {name} {text!r} has signs that no text holds. Expected Unicode without NUL. Leave them out."
             )
-    if not 0 <= run.world_version < 2**31 or not 0 <= (run.parent_generation or 0) < 2**31:
-        raise InputError(f"Run {run.id!r} has a version or generation out of range. Expected whole numbers below 2^31.")
+    if any(not 0 <= (number or 0) < 2**31 for number in (run.world_version, run.parent_generation, run.target)):
+        raise InputError(f"Run {run.id!r} has a version, generation or target out of range. Expected whole numbers below 2^31.")
     return replace(
         run, config=json.loads(json_text("config", run.config)), versions=json.loads(json_text("versions", run.versions))
     )
@@ -165,13 +192,6 @@ def _as_dict(value: Any) -> dict[Any, Any]:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} {value!r}")
-
-
-def checked_status(status: str) -> str:
-    """A status that a run can have; raises UnknownName otherwise."""
-    if status not in STATUSES:
-        raise UnknownName("status", status, STATUSES)
-    return status
 
 
 def check_rows(generation: int, rows: Rows) -> None:

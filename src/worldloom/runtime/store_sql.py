@@ -5,9 +5,8 @@ The store is synchronous outside and async SQLAlchemy inside: every store has on
 SQLite runs in WAL mode with synchronous=NORMAL. What append has returned from survives a kill -9 at any moment, because the
 system has the data. A power loss or a crash of the system can take back the latest generations, whole and from the end, but cannot
 damage the file; `resume` computes them again with the same digest. One connection of a store writes (and moves the log into the
-file), the others only read: SQLite before 3.51.3 can damage a log that several processes write and move at the same instant, so
-where several write much, use PostgreSQL. A network drive cannot hold the log. PostgreSQL makes every commit durable, unless its
-own configuration says otherwise.
+file), the others only read, and a lock makes processes take turns (store_lock.py). A network drive cannot hold the log. PostgreSQL
+makes every commit durable, unless its own configuration says otherwise.
 """
 
 import asyncio
@@ -15,8 +14,9 @@ import atexit
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -28,9 +28,28 @@ from worldloom.core.errors import StoreError
 from worldloom.runtime import migrations, store
 from worldloom.runtime.arrays import unpack_rows
 from worldloom.runtime.columns import PEOPLE, generation_columns, people_columns, run_columns, run_from, summary_from
-from worldloom.runtime.record import IMPORTING, Page, Rows, Run, Summary
+from worldloom.runtime.lease import Lease, Standing, Turn, writable
+from worldloom.runtime.record import IMPORTING, QUEUED, RUNNING, Page, Rows, Run, Summary
+from worldloom.runtime.store_lock import FileLock
 from worldloom.runtime.store_loop import Loop
 from worldloom.runtime.store_trouble import postgresql_trouble, sqlite_trouble
+from worldloom.runtime.tables import (
+    clock,
+    existing,
+    generations,
+    in_order,
+    individuals,
+    known_run,
+    light,
+    names,
+    place,
+    runs,
+    shown,
+    standing_columns,
+    standing_from,
+    standing_of,
+    turned,
+)
 
 PAGE = store.PAGE
 READERS = 4  # connections that only read; more callers wait their turn
@@ -40,32 +59,10 @@ WRITER_PRAGMAS = (
     "wal_autocheckpoint = 16384",  # pages: 128 MiB, should nobody else move it
 )  # fmt: skip
 CLOSE_SECONDS = 10.0
+FRESH = asdict(Standing())  # what a run's record does not say about where it stands
 
 T = TypeVar("T")
 _open: "set[SqlStore]" = set()  # keeps a store that nobody closed until Python ends: its connections need an orderly end
-
-tables = sa.MetaData()
-runs = sa.Table("runs", tables, *(
-    sa.Column(name, kind) for name, kind in {
-        "id": sa.Text, "name": sa.Text, "world": sa.Text, "world_version": sa.Integer, "seed": sa.Text, "config": sa.Text,
-        "status": sa.Text, "created_at": sa.Text, "versions": sa.Text, "parent_run": sa.Text, "parent_generation": sa.Integer,
-    }.items()
-))  # fmt: skip
-generations = sa.Table("generations", tables, *(
-    sa.Column(name, kind) for name, kind in {
-        "run_id": sa.Text, "generation": sa.Integer, "digest": sa.Text, "count": sa.Integer, "best": sa.Integer,
-        "best_fitness": sa.Double, "median_fitness": sa.Double, "statuses": sa.Text, "seconds": sa.Double,
-        "lane_steps": sa.BigInteger, "results": sa.LargeBinary,
-    }.items()
-))  # fmt: skip
-individuals = sa.Table("individuals", tables, *(
-    sa.Column(name, kind) for name, kind in {
-        "run_id": sa.Text, "generation": sa.Integer, "individual": sa.Integer, "fitness": sa.Double, "status": sa.Integer,
-        "parent_a": sa.Integer, "parent_b": sa.Integer, "streak": sa.Integer, "frames": sa.LargeBinary,
-    }.items()
-))  # fmt: skip
-light = [column for column in generations.c if column.name not in ("run_id", "results")]
-shown = [individuals.c[name] for name in PEOPLE[2:]]
 
 
 def open_sqlite(path: str, *, create: bool, busy_seconds: float) -> "SqlStore":
@@ -82,7 +79,11 @@ def open_sqlite(path: str, *, create: bool, busy_seconds: float) -> "SqlStore":
     reader = create_async_engine(url, pool_size=READERS, max_overflow=0, connect_args={"timeout": busy_seconds})
     _listen(writer, "BEGIN IMMEDIATE", *WRITER_PRAGMAS)
     _listen(reader, "BEGIN", "query_only = ON")
-    return SqlStore(path, writer, reader, sqlite_trouble)._ready(create=create)
+    try:
+        lock = FileLock(f"{path}.lock", busy_seconds)
+    except OSError as error:
+        raise sqlite_trouble(path, error) from None
+    return SqlStore(path, writer, reader, sqlite_trouble, lock)._ready(create=create)
 
 
 def _listen(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
@@ -118,16 +119,21 @@ def open_postgresql(text: str, *, create: bool, busy_seconds: float) -> "SqlStor
         url.set(query=query), pool_size=READERS + 1, max_overflow=0, pool_pre_ping=True, connect_args=options
     )
     place = url.set(drivername="postgresql", password=None, query={}).render_as_string()
-    return SqlStore(place, engine, engine, postgresql_trouble)._ready(create=create)
+    return SqlStore(place, engine, engine, postgresql_trouble, FileLock(None, busy_seconds))._ready(create=create)
 
 
 class SqlStore:
     """A Store in a database. Made by open_store; place is what messages call it, without a password."""
 
     def __init__(
-        self, place: str, writer: AsyncEngine, reader: AsyncEngine, explain: Callable[[str, BaseException], StoreError]
+        self,
+        place: str,
+        writer: AsyncEngine,
+        reader: AsyncEngine,
+        explain: Callable[[str, BaseException], StoreError],
+        lock: FileLock,
     ) -> None:
-        self.place = place
+        self.place, self._lock = place, lock
         self._writer, self._reader, self._explain = writer, reader, explain
         self._loop: Loop | None = Loop()
         self._turn = asyncio.Lock()
@@ -151,7 +157,7 @@ class SqlStore:
 
     def _write(self, work: Callable[[AsyncConnection], Coroutine[Any, Any, T]]) -> T:
         async def writing() -> T:
-            async with self._turn, self._writer.begin() as connection:
+            async with self._turn, self._lock.held(), self._writer.begin() as connection:
                 return await work(connection)
 
         return self._ask(writing)
@@ -199,17 +205,18 @@ class SqlStore:
             loop.stop()
 
     async def _dispose(self) -> None:
-        async with self._turn:  # a write that Ctrl-C left behind comes to its end
+        async with self._turn, self._lock.held():  # a write that Ctrl-C left behind comes to its end
             await self._reader.dispose()  # the writer goes last: it moves the log into the file
             await self._writer.dispose()
+        self._lock.close()
 
     async def _tidy_later(self) -> None:
         self._tidying = asyncio.ensure_future(self._tidy())  # kept: a task that nobody holds may vanish
 
     async def _tidy(self) -> None:
         """Moves SQLite's log into the file while the caller does something else. Where it cannot, the next one does."""
-        with suppress(SQLAlchemyError):
-            async with self._turn, self._writer.connect() as connection:
+        with suppress(SQLAlchemyError, TimeoutError):
+            async with self._turn, self._lock.held(), self._writer.connect() as connection:
                 await connection.exec_driver_sql("COMMIT")  # not inside the transaction that connect begins
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
@@ -221,19 +228,20 @@ class SqlStore:
         async def work(connection: AsyncConnection) -> None:
             found = (await connection.execute(sa.select(runs).where(runs.c.id == plain.id))).one_or_none()
             if found is None:
-                await connection.execute(runs.insert(), run_columns(plain))
-            elif run_from(found._asdict()) != plain:
+                await connection.execute(runs.insert(), FRESH | run_columns(plain))
+            elif run_from(found._asdict(), 0.0) != plain:
                 raise store.taken(plain.id)
 
         self._write(work)
 
-    def append(self, run_id: str, generation: int, rows: Rows) -> None:
+    def append(self, run_id: str, generation: int, rows: Rows, *, lease: Lease | None = None) -> None:
         store.check_rows(generation, rows)
         columns = generation_columns(run_id, rows)
         people = people_columns(run_id, rows)
 
         async def work(connection: AsyncConnection) -> None:
-            await _locked_run(connection, run_id)
+            standing, now = await standing_of(connection, run_id)
+            writable(run_id, lease, standing, now)
             here = generations.c.run_id == run_id
             latest = (await connection.execute(sa.select(sa.func.max(generations.c.generation)).where(here))).scalar_one()
             if latest is not None and generation <= latest:
@@ -244,6 +252,8 @@ class SqlStore:
             await connection.execute(generations.insert(), columns)
             if people:
                 await connection.exec_driver_sql(self._insert_people, people)
+            if standing.tries:
+                await connection.execute(runs.update().where(runs.c.id == run_id).values(tries=0))
 
         self._write(work)
         self._log_bytes += len(columns["results"])
@@ -251,26 +261,33 @@ class SqlStore:
             self._log_bytes = 0
             self._ask(self._tidy_later)
 
-    def runs(self) -> list[Run]:
+    def runs(self, *, limit: int | None = None, after: str | None = None) -> list[Run]:
+        place = sa.tuple_(runs.c.created_at, runs.c.id)
+
         async def work(connection: AsyncConnection) -> list[Run]:
-            query = sa.select(runs).where(runs.c.status != IMPORTING).order_by(runs.c.created_at.desc(), runs.c.id.desc())
-            return [run_from(row._asdict()) for row in await connection.execute(query)]
+            query = sa.select(runs, clock(connection)).where(runs.c.status != IMPORTING)
+            if after is not None:
+                await known_run(connection, after)
+                query = query.where(place < sa.select(runs.c.created_at, runs.c.id).where(runs.c.id == after).scalar_subquery())
+            query = query.order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit)
+            return [run_from(row._asdict(), row.now) for row in await connection.execute(query)]
 
         return self._read(work)
 
     def run(self, ref: str) -> Run:
         async def work(connection: AsyncConnection) -> Run:
-            found = (await connection.execute(sa.select(runs).where(runs.c.id == ref))).one_or_none()
+            query = sa.select(runs, clock(connection))
+            found = (await connection.execute(query.where(runs.c.id == ref))).one_or_none()
             if found is None:
-                run_id = store.resolve(ref, await _names(connection))
-                found = (await connection.execute(sa.select(runs).where(runs.c.id == run_id))).one()
-            return run_from(found._asdict())
+                run_id = store.resolve(ref, await names(connection))
+                found = (await connection.execute(query.where(runs.c.id == run_id))).one()
+            return run_from(found._asdict(), found.now)
 
         return self._read(work)
 
     def rows(self, run_id: str, generation: int | None = None) -> Rows:
         async def work(connection: AsyncConnection) -> tuple[int, bytes]:
-            number = await _existing(connection, run_id, generation)
+            number = await existing(connection, run_id, generation)
             query = sa.select(generations.c.results).where(generations.c.run_id == run_id, generations.c.generation == number)
             return number, (await connection.execute(query)).scalar_one()
 
@@ -282,11 +299,21 @@ class SqlStore:
             )
         return rows
 
-    def generations(self, run_id: str) -> list[Summary]:
+    def generations(self, run_id: str, *, after: int = -1) -> list[Summary]:
         async def work(connection: AsyncConnection) -> list[Summary]:
-            await _known_run(connection, run_id)
-            query = sa.select(*light).where(generations.c.run_id == run_id).order_by(generations.c.generation)
+            await known_run(connection, run_id)
+            here = (generations.c.run_id == run_id, generations.c.generation > after)
+            query = sa.select(*light).where(*here).order_by(generations.c.generation)
             return [summary_from(row._asdict()) for row in await connection.execute(query)]
+
+        return self._read(work)
+
+    def lengths(self, run_ids: Sequence[str]) -> list[int]:
+        async def work(connection: AsyncConnection) -> list[int]:
+            here = generations.c.run_id.in_(run_ids)
+            query = sa.select(generations.c.run_id, sa.func.count()).where(here).group_by(generations.c.run_id)
+            counts = {row[0]: row[1] for row in await connection.execute(query)}
+            return [counts.get(run_id, 0) for run_id in run_ids]
 
         return self._read(work)
 
@@ -297,26 +324,32 @@ class SqlStore:
         wanted, given = store.cursor_parts(cursor) if cursor else (generation, 0)
 
         async def work(connection: AsyncConnection) -> Page:
-            number = await _existing(connection, run_id, wanted)
+            number = await existing(connection, run_id, wanted)
             here = (individuals.c.run_id == run_id, individuals.c.generation == number)
-            query = sa.select(*shown).where(*here).order_by(*_order(order)).limit(limit + 1).offset(given)
+            query = sa.select(*shown).where(*here).order_by(*in_order(order)).limit(limit + 1).offset(given)
             found = [store.individual_record(number, *row) for row in await connection.execute(query)]
             return store.page_of(number, given, limit, found)
 
         return self._read(work)
 
-    def mark(self, run_id: str, status: str) -> None:
-        store.checked_status(status)
+    def change(self, run_id: str, turn: Turn) -> Standing:
+        async def work(connection: AsyncConnection) -> Standing:
+            return await turned(connection, run_id, turn)
 
-        async def work(connection: AsyncConnection) -> None:
-            await _known_run(connection, run_id)
-            await connection.execute(runs.update().where(runs.c.id == run_id).values(status=status))
+        return self._write(work)
 
-        self._write(work)
+    def waiting(self) -> list[str]:
+        async def work(connection: AsyncConnection) -> list[str]:
+            jobs = sa.or_(runs.c.status == QUEUED, sa.and_(runs.c.status == RUNNING, runs.c.job))
+            query = sa.select(runs.c.id, *standing_columns, clock(connection)).where(jobs).order_by(runs.c.created_at, runs.c.id)
+            found = [(run_id, standing_from(columns), now) for run_id, *columns, now in await connection.execute(query)]
+            return [run_id for run_id, standing, now in found if standing.shown(now) == QUEUED]
+
+        return self._read(work)
 
     def remove(self, run_id: str) -> None:
         async def work(connection: AsyncConnection) -> None:
-            await _locked_run(connection, run_id)
+            writable(run_id, None, *await standing_of(connection, run_id))
             for table, column in ((individuals, individuals.c.run_id), (generations, generations.c.run_id), (runs, runs.c.id)):
                 await connection.execute(table.delete().where(column == run_id))
 
@@ -324,8 +357,8 @@ class SqlStore:
 
     def keep_frames(self, run_id: str, generation: int, individual: int, blob: bytes) -> None:
         async def work(connection: AsyncConnection) -> None:
-            await _existing(connection, run_id, generation)
-            change = individuals.update().where(*_place(run_id, generation, individual)).values(frames=bytes(blob))
+            await existing(connection, run_id, generation)
+            change = individuals.update().where(*place(run_id, generation, individual)).values(frames=bytes(blob))
             if (await connection.execute(change)).rowcount == 0:
                 raise store.unknown_individual(run_id, generation, individual)
 
@@ -333,8 +366,8 @@ class SqlStore:
 
     def frames(self, run_id: str, generation: int, individual: int) -> bytes | None:
         async def work(connection: AsyncConnection) -> bytes | None:
-            await _existing(connection, run_id, generation)
-            found = await connection.execute(sa.select(individuals.c.frames).where(*_place(run_id, generation, individual)))
+            await existing(connection, run_id, generation)
+            found = await connection.execute(sa.select(individuals.c.frames).where(*place(run_id, generation, individual)))
             if (row := found.one_or_none()) is None:
                 raise store.unknown_individual(run_id, generation, individual)
             return None if row.frames is None else bytes(row.frames)
@@ -346,41 +379,3 @@ class SqlStore:
 def _close_all() -> None:
     for one in list(_open):
         one.close()
-
-
-async def _names(connection: AsyncConnection) -> list[tuple[str, str]]:
-    query = sa.select(runs.c.id, runs.c.name).where(runs.c.status != IMPORTING).order_by(runs.c.created_at.desc())
-    return [(row.id, row.name) for row in await connection.execute(query)]
-
-
-async def _known_run(connection: AsyncConnection, run_id: str) -> None:
-    if (await connection.execute(sa.select(runs.c.id).where(runs.c.id == run_id))).one_or_none() is None:
-        raise store.unknown_run(run_id, await _names(connection))
-
-
-async def _locked_run(connection: AsyncConnection, run_id: str) -> None:
-    """As _known_run, and on PostgreSQL nobody else extends the run until the transaction ends (on SQLite nobody writes anyway)."""
-    if (await connection.execute(sa.select(runs.c.id).where(runs.c.id == run_id).with_for_update())).one_or_none() is None:
-        raise store.unknown_run(run_id, await _names(connection))
-
-
-async def _existing(connection: AsyncConnection, run_id: str, generation: int | None) -> int:
-    """The number of an existing generation; None means the latest."""
-    query = sa.select(sa.func.max(generations.c.generation)).where(generations.c.run_id == run_id)
-    latest = (await connection.execute(query)).scalar_one()
-    if latest is None:
-        await _known_run(connection, run_id)
-        raise store.unknown_generation(run_id, generation, 0)
-    if generation is not None and not 0 <= generation <= latest:
-        raise store.unknown_generation(run_id, generation, latest + 1)
-    return int(latest if generation is None else generation)
-
-
-def _place(run_id: str, generation: int, individual: int) -> tuple[sa.ColumnElement[bool], ...]:
-    return individuals.c.run_id == run_id, individuals.c.generation == generation, individuals.c.individual == individual
-
-
-def _order(order: str) -> list[sa.ColumnElement[Any]]:
-    column = individuals.c[order.removeprefix("-")]
-    first = column.desc() if store.ORDERS[order] else column.asc()
-    return [first] if column.name == "individual" else [first.nulls_last(), individuals.c.individual.asc()]

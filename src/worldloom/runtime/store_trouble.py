@@ -35,6 +35,8 @@ LOST = "closed the connection. Expected it to stay open. Try again; what was com
 
 def sqlite_trouble(place: str, error: BaseException) -> StoreError:
     """The StoreError that says what an error of SQLite means."""
+    if isinstance(error, TimeoutError):  # of store_lock.py
+        return StoreError(f"Store {place} {LOCKED}")
     if isinstance(error, OSError):
         return StoreError(f"Store {place} {SQLITE[sqlite3.SQLITE_CANTOPEN]}")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from worldloom.core.errors import InputError, MachineError, UnknownName
 from worldloom.runtime.arrays import LIMIT, pack_rows, unpack_rows
-from worldloom.runtime.record import IMPORTING, PAUSED, RUNNING, Rows, Run, Summary, individual_name
+from worldloom.runtime.lease import mark
+from worldloom.runtime.record import IMPORTING, INTERRUPTED, PAUSED, QUEUED, RUNNING, Rows, Run, Summary, individual_name
 from worldloom.runtime.store import Store, check_rows, plain_run
 
 FORMAT, VERSION = "worldloom-run", 1
@@ -92,7 +93,7 @@ def import_run(store: Store, path: Place, *, limit: int = LIMIT) -> Run:
         store.create(arriving)
         for rows in _generations(archive, listed, path, limit):
             store.append(run.id, rows.generation, rows)
-    store.mark(run.id, run.status)
+    mark(store, run.id, run.status)
     return store.run(run.id)
 
 
@@ -192,11 +193,12 @@ def _run(record: Mapping[str, Any]) -> Run:
     """The run of a manifest, every field of its type."""
     texts, numbers, mappings = ("id", "name", "world", "status", "created_at"), ("world_version", "seed"), ("config", "versions")
     kinds: dict[str, Any] = dict.fromkeys(texts, str) | dict.fromkeys(numbers, int) | dict.fromkeys(mappings, dict)
-    kinds |= {"parent_run": str | None, "parent_generation": int | None}
+    kinds |= {"parent_run": str | None, "parent_generation": int | None, "target": int | None, "error": str}
     if set(record) != {one.name for one in fields(Run)} or not all(isinstance(record[name], kind) for name, kind in kinds.items()):
         raise ValueError("run")
-    run = plain_run(Run(**record))
-    return replace(run, status=PAUSED) if run.status in (RUNNING, IMPORTING) else run
+    if record["status"] in (QUEUED, RUNNING, INTERRUPTED, IMPORTING):  # nobody executes it where it arrives
+        record = {**record, "status": PAUSED}
+    return plain_run(Run(**record))
 
 
 def _generations(archive: zipfile.ZipFile, listed: list[dict[str, Any]], path: Place, limit: int) -> Iterator[Rows]:
@@ -233,9 +235,9 @@ def _begins(listed: list[dict[str, Any]], chain: list[Summary]) -> bool:
 
 def _check_same(there: Run, run: Run, chain: list[Summary], listed: list[dict[str, Any]]) -> None:
     """Raises unless all that the file holds is there already; the run may have gone on since."""
-    if replace(there, status=run.status) != run or [one.digest for one in chain[: len(listed)]] != [
-        one["digest"] for one in listed
-    ]:
+    if replace(there, status=run.status, target=run.target, error=run.error) != run or [
+        one.digest for one in chain[: len(listed)]
+    ] != [one["digest"] for one in listed]:
         raise InputError(f"Run {run.id!r} is there already with other content. Expected the same, or none. Use another store.")
 
 

@@ -9,61 +9,22 @@ class TestMyStore(StoreContract):
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import pytest
 
 from worldloom.core.errors import InputError, StoreError, UnknownName
-from worldloom.runtime.record import IMPORTING, Rows, Run
+from worldloom.runtime.lease import mark
+from worldloom.runtime.record import IMPORTING, Run
 from worldloom.runtime.store import Store
+from worldloom.testing.leases import LeaseContract
+from worldloom.testing.samples import assert_same_rows, sample_rows, sample_run
 
 OpenOne = Callable[[], Store]
 
 
-def sample_run(**changes: Any) -> Run:
-    """A run to test with, with the values that are hardest to keep."""
-    versions = {"worldloom": "0.1", "cpu": ["avx2", "avx512"]}
-    config = {"mode": "reference", "population": 8, "strategy": {"name": "ga", "rate": 0.1}, "label": "größer ✓", "none": None}
-    run = Run(name="walkers", world="creatures", world_version=3, seed=2**64 - 1, config=config, versions=versions)
-    return replace(run, **changes)
-
-
-def sample_rows(generation: int, *, count: int = 8, floats: int = 4, salt: int = 0) -> Rows:
-    """A generation that depends on its arguments only. Fitness of 1 is NaN, of 2 infinite; 3 and 5 are equal."""
-    numbers = np.arange(count * floats, dtype=np.uint64) + np.uint64(1 + generation * 7919 + salt * 104729)
-    mixed = (numbers * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
-    weights = (mixed.astype(np.float32) / np.float32(2**24)).reshape(count, floats)
-    fitness = weights[:, 0].copy()
-    for index, value in ((1, np.nan), (2, np.inf), (5, fitness[3] if count > 3 else 0)):
-        if index < count:
-            fitness[index] = value
-    status = np.where(np.isfinite(fitness), 0, 1).astype(np.int8)
-    parents = np.stack([np.arange(count) % 3, np.arange(count) % 2], axis=1) if generation else np.full((count, 2), -1)
-    outcome = {"fitness": fitness, "status": status, "path": weights.reshape(count, floats // 2, 2)}
-    digest = sha256(b"".join(array.tobytes() for array in outcome.values())).hexdigest()
-    genomes = {"weights": weights, "kind": mixed.astype(np.uint8).reshape(count, floats), "small": weights.astype(np.float16)}
-    memory = {"best": np.array(0.25), "innovations": np.zeros((0, 3), np.int64), "flags": np.array([True, False])}
-    return Rows(
-        generation=generation, digest=digest, keys=mixed[:count], genomes=genomes, outcome=outcome, memory=memory,
-        parents=parents.astype(np.int32), streak=np.full(count, generation, np.int32), seconds=0.125, lane_steps=10**12,
-    )  # fmt: skip
-
-
-def assert_same_rows(found: Rows, expected: Rows) -> None:
-    """Fails unless two generations are equal bit for bit, types and shapes included."""
-    for name in ("generation", "digest", "seconds", "lane_steps"):
-        assert getattr(found, name) == getattr(expected, name), name
-    pairs = {name: (getattr(found, name), getattr(expected, name)) for name in ("keys", "parents", "streak")}
-    for group in ("genomes", "outcome", "memory"):
-        assert list(getattr(found, group)) == list(getattr(expected, group)), group
-        pairs |= {f"{group}/{name}": (array, getattr(expected, group)[name]) for name, array in getattr(found, group).items()}
-    for name, (one, other) in pairs.items():
-        assert (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes()), name
-
-
-class StoreContract:
+class StoreContract(LeaseContract):
     """Tests that every Store passes. Override the fixture open_one."""
 
     @pytest.fixture
@@ -117,6 +78,25 @@ class StoreContract:
         for name, created_at in (("b", "2026-01-02"), ("c", "2026-01-03"), ("a", "2026-01-01")):
             store.create(sample_run(id=f"id-{name}", name=name, created_at=created_at))
         assert [run.name for run in store.runs()] == ["c", "b", "a"]
+        assert [run.name for run in store.runs(limit=2)] == ["c", "b"]
+        assert [run.name for run in store.runs(limit=2, after="id-b")] == ["a"] and store.runs(after="id-a") == []
+        with pytest.raises(UnknownName):
+            store.runs(after="nobody")
+
+    def test_runs_of_one_moment_are_all_given_page_by_page(self, store: Store) -> None:
+        for name in "abcd":
+            store.create(sample_run(id=f"id-{name}", name=name, created_at="2026-01-01"))
+        first = store.runs(limit=2)
+        assert [run.name for run in first + store.runs(limit=9, after=first[-1].id)] == list("dcba")
+
+    def test_lengths_and_later_generations_are_told_without_arrays(self, store: Store, run: Run) -> None:
+        for generation in range(3):
+            store.append(run.id, generation, sample_rows(generation))
+        other = sample_run(name="other")
+        store.create(other)
+        assert store.lengths([other.id, run.id, "nobody"]) == [0, 3, 0] and store.lengths([]) == []
+        assert [one.generation for one in store.generations(run.id, after=0)] == [1, 2]
+        assert store.generations(run.id, after=2) == [] and len(store.generations(run.id, after=-5)) == 3
 
     def test_a_generation_is_given_back_bit_for_bit(self, store: Store, run: Run) -> None:
         for generation in range(3):
@@ -277,12 +257,13 @@ class StoreContract:
                 call(run.id, 5)
 
     def test_a_status_is_marked(self, store: Store, run: Run) -> None:
-        store.mark(run.id, "finished")
+        mark(store, run.id, "finished")
         assert store.run(run.id) == replace(run, status="finished")
-        with pytest.raises(UnknownName, match="Did you mean 'paused'"):
-            store.mark(run.id, "pausd")
+        for status in ("pausd", "running", "interrupted"):
+            with pytest.raises(InputError, match="cannot be given"):
+                mark(store, run.id, status)
         with pytest.raises(UnknownName):
-            store.mark("nobody", "paused")
+            mark(store, "nobody", "paused")
 
     def test_a_run_that_is_still_arriving_is_found_by_its_whole_id_only(self, store: Store) -> None:
         run = sample_run(status=IMPORTING)
@@ -291,7 +272,7 @@ class StoreContract:
         for ref in (run.name, run.id[:-1]):
             with pytest.raises(UnknownName):
                 store.run(ref)
-        store.mark(run.id, "paused")
+        mark(store, run.id, "paused")
         assert store.run(run.name).status == "paused"
 
     def test_a_removed_run_leaves_nothing(self, store: Store, run: Run) -> None:

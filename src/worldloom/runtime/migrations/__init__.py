@@ -9,7 +9,7 @@ from typing import Any
 
 from worldloom.core.errors import StoreError
 
-SCHEMA = "0001"  # the newest file in versions/
+SCHEMA = "0002"  # the newest file in versions/
 VERSION_TABLE = "worldloom_schema"
 ADVISORY_LOCK = 0x6C6F6F6D  # "loom": what PostgreSQL holds while the schema is changed
 
