@@ -6,10 +6,10 @@ from fastapi import FastAPI
 
 from worldloom.runtime.store import Store
 from worldloom.service import problems
-from worldloom.service.routes import worlds
+from worldloom.service.routes import events, replays, runs, worlds
 from worldloom.service.settings import Settings
 
-ROUTERS = (worlds.router,)
+ROUTERS = (worlds.router, runs.router, replays.router, events.router)
 
 
 @dataclass(frozen=True, kw_only=True)

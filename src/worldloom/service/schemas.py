@@ -5,7 +5,7 @@ Arrays are lists in JSON and NumPy arrays in bytes; the models let both through,
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 Numbers = {"type": "array", "items": {}, "description": "[individual, ...]"}
 Arrays = Annotated[
@@ -17,7 +17,7 @@ Arrays = Annotated[
 class Document(BaseModel):
     """A model that refuses names it does not know."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class WorldLine(Document):
@@ -87,12 +87,12 @@ class RunOrder(Document):
     """A run to start: what `loom evolve` takes."""
 
     world: str
-    population: int = Field(200, ge=1)
-    generations: int = Field(50, ge=1)
+    population: int = Field(200, ge=1, le=1_000_000)  # a generation has to fit a worker's memory
+    generations: int = Field(50, ge=1, le=1_000_000_000)
     seed: int = Field(1, ge=0, le=2**64 - 1)
     mode: str | None = None
     strategy: str = "genetic"
-    settings: dict[str, float | str] = {}
+    settings: dict[str, int | float | str] = {}
     name: str = Field("", max_length=200)
     keep: str = "default"
 
@@ -100,13 +100,13 @@ class RunOrder(Document):
 class ResumeOrder(Document):
     """How far to carry a run on; absent: to its planned number."""
 
-    generations: int | None = Field(None, ge=1)
+    generations: int | None = Field(None, ge=1, le=1_000_000_000)
 
 
 class ForkOrder(Document):
     """Where a new run leaves another. With a seed of its own it goes its own way from there."""
 
-    generation: int = Field(ge=0)
+    generation: int = Field(ge=0, le=1_000_000_000)
     seed: int | None = Field(None, ge=0, le=2**64 - 1)
     name: str = Field("", max_length=200)
 
@@ -203,3 +203,117 @@ class IndividualWhole(IndividualInfo):
 
     genome: dict[str, Any]
     outcome: dict[str, Any]
+
+
+Word = Annotated[str, StringConstraints(max_length=200)]
+Whole = Annotated[int, Field(ge=0, le=2**64 - 1)]
+Settings = dict[Word, float | Word]
+Fitness = Annotated[
+    Any,
+    WithJsonSchema({"type": "array", "items": {"type": ["number", "null"]}, "description": "[individual]; null: does not count"}),
+]
+State = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "object"}, {"type": "null"}],
+            "description": "what the strategy remembers: a text in JSON, a group of arrays in bytes; send it back as it came",
+        }
+    ),
+]
+
+
+class ComputeOrder(Document):
+    """What all compute requests say. Types are strict: a text is no number, and neither is true.
+
+    settings: parameters and sizes of the world; for breeding also options of the strategy.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    world: Word
+    mode: Word | None = None
+    settings: Settings = {}
+
+
+class BatchOrder(ComputeOrder):
+    """Lanes to run for a whole life. Exactly one of genomes and inputs.
+
+    Lane k has the key of individual k of `generation` in a run with this seed. keep: a keep policy, such as 'default' or
+    '10,10,5': the batch is stored as a run, so that its lanes can be replayed. steps absent: the world's own number.
+    """
+
+    seed: Whole = 1
+    generation: int = Field(0, ge=0, le=10**9)
+    genomes: Arrays | None = None
+    inputs: Arrays | None = None
+    keep: Word | None = None
+    steps: int | None = Field(None, ge=1, le=2**53)
+
+
+class ReplayHandle(Document):
+    """A lane of a stored batch and where its replay is."""
+
+    lane: int
+    individual: str
+    url: str
+
+
+class BatchOutcome(Document):
+    """What became of lanes: arrays [lane, ...] by name. digest: SHA-256 over them, the one of `worldloom.simulate`.
+
+    run, replays: only where `keep` was given.
+    """
+
+    world: str
+    version: int
+    mode: str | None
+    seed: int
+    generation: int
+    lanes: int
+    steps: int
+    digest: str
+    outcomes: Arrays
+    run: str | None = None
+    replays: list[ReplayHandle] | None = None
+
+
+class GenerateOrder(ComputeOrder):
+    """Individuals to draw: generation 0 of a run with this seed and population."""
+
+    population: int = Field(ge=1)
+    seed: Whole = 1
+    strategy: Word = "genetic"
+
+
+class FirstGeneration(Document):
+    """Generation 0, and what the strategy remembers."""
+
+    world: str
+    version: int
+    population: int
+    seed: int
+    generation: int
+    genomes: Arrays
+    state: State
+
+
+class EvolveOrder(ComputeOrder):
+    """A generation and how its individuals did; higher fitness is better. Without `state` it counts as the first one told."""
+
+    genomes: Arrays
+    fitness: Fitness
+    seed: Whole
+    generation: int = Field(ge=0, lt=10**9)
+    strategy: Word = "genetic"
+    state: State = None
+
+
+class NextGeneration(Document):
+    """The generation after. parents [individual, 2]: who of the one before, -1: nobody. streak: generations survived."""
+
+    generation: int
+    genomes: Arrays
+    parents: Annotated[Any, WithJsonSchema(Numbers)]
+    streak: Annotated[Any, WithJsonSchema(Numbers)]
+    state: State

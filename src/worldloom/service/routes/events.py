@@ -1,0 +1,74 @@
+"""Events: what happens to a run, as it happens, over server-sent events. Read from the store, so that any process may execute it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from worldloom.runtime.record import CANCELLED, FAILED, FINISHED, Run, Summary
+from worldloom.runtime.run import MOST_GENERATIONS
+from worldloom.runtime.store import Store
+from worldloom.service.records import generation_info, run_report
+from worldloom.service.routes.runs import FAULTS, Known, Stored
+
+ENDED = (FINISHED, FAILED, CANCELLED)
+router = APIRouter(prefix="/api/runs", tags=["runs"])
+
+
+@router.get("/{run}/events", response_class=EventSourceResponse, responses=FAULTS)
+async def events(
+    request: Request,
+    store: Stored,
+    run: Known,
+    after: Annotated[int, Query(ge=-1, le=MOST_GENERATIONS, description="only generations after this one")] = -1,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Follow a run: `status` at once and whenever it changes, `progress` for each generation, `best` for each new best individual,
+    `finished` at its end, with its report; then the stream ends. A client that reconnects goes on where it was.
+    """
+    seen = int(last_event_id) if last_event_id is not None and last_event_id.isdecimal() else after
+    poll = request.app.state.service.settings.poll
+    status: str | None = None
+    best = await run_in_threadpool(best_until, store, run.id, seen)
+    while True:
+        now, fresh = await run_in_threadpool(glance, store, run.id, seen)
+        if now.status != status and now.status not in ENDED:
+            yield told(now)
+        for summary in fresh:
+            seen = summary.generation
+            yield ServerSentEvent(event="progress", id=str(seen), data={**generation_info(summary), "generations": now.goal})
+            if summary.best_fitness is not None and (best is None or summary.best_fitness > best):
+                best = summary.best_fitness
+                yield ServerSentEvent(event="best", data=best_of(summary))
+        if now.status in ENDED:
+            yield told(now)
+            yield ServerSentEvent(event="finished", data=await run_in_threadpool(run_report, now, store))
+            return
+        status = now.status
+        await asyncio.sleep(poll)
+
+
+def told(run: Run) -> ServerSentEvent:
+    """Where a run stands, as an event."""
+    return ServerSentEvent(event="status", data={"status": run.status, "error": run.error})
+
+
+def glance(store: Store, run_id: str, seen: int) -> tuple[Run, list[Summary]]:
+    """A run as it stands, and its generations after one. The run first: what it ended with is then among the generations."""
+    return store.run(run_id), store.generations(run_id, after=seen)
+
+
+def best_until(store: Store, run_id: str, generation: int) -> float | None:
+    """The highest fitness up to a generation."""
+    known = [one.best_fitness for one in store.generations(run_id) if one.generation <= generation]
+    return max((fitness for fitness in known if fitness is not None), default=None)
+
+
+def best_of(summary: Summary) -> dict[str, Any]:
+    """A generation's best individual."""
+    return {
+        "individual": f"{summary.generation}-{summary.best}", "generation": summary.generation, "fitness": summary.best_fitness,
+    }  # fmt: skip

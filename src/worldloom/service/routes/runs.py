@@ -1,0 +1,167 @@
+"""Runs: started, followed, steered and read. Workers carry them out (runtime/jobs.py); these endpoints read and write the store."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from worldloom.core.errors import InputError, StateError, StoreError
+from worldloom.runtime.lease import steer
+from worldloom.runtime.record import CANCELLED, FINISHED, PAUSED, QUEUED, Run, individual_from
+from worldloom.runtime.run import MOST_GENERATIONS, fork, planned
+from worldloom.runtime.store import ORDERS, Store
+from worldloom.service import schemas
+from worldloom.service.bodies import body_of, described
+from worldloom.service.problems import Missing, Problem
+from worldloom.service.records import (
+    GENERATION_NUMBERS,
+    INDIVIDUAL_NUMBERS,
+    columns,
+    generation_info,
+    individual_info,
+    individual_whole,
+    run_info,
+    run_report,
+)
+from worldloom.service.wire import BINARY, answer
+from worldloom.worlds.find import find
+
+FAULTS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (401, 404, 409, 413, 415, 422)}
+router = APIRouter(prefix="/api/runs", tags=["runs"], responses=FAULTS)
+
+Generation = Annotated[int | None, Query(ge=0, le=MOST_GENERATIONS, description="absent: the latest")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+def store_of(request: Request) -> Store:
+    """The store of the service."""
+    found: Store = request.app.state.service.store
+    return found
+
+
+Stored = Annotated[Store, Depends(store_of)]
+
+
+def known(run: str, store: Stored) -> Run:
+    """The run that a path names by its id, the beginning of it, or its name."""
+    return store.run(run)
+
+
+Known = Annotated[Run, Depends(known)]
+
+
+@router.post("", status_code=201, response_model=schemas.RunReport, openapi_extra=described(schemas.RunOrder))
+def start(request: Request, store: Stored, order: Annotated[schemas.RunOrder, Depends(body_of(schemas.RunOrder))]) -> Response:
+    """Start a run: it is queued, and a worker carries it out. Follow it at its `events`."""
+    told = order.model_dump()
+    given, world = told.pop("settings"), find(told.pop("world"))
+    run = planned(world, **told, given=given, status=QUEUED)
+    store.create(run)
+    return answer(request, run_report(run, store), status=201, headers={"location": f"/api/runs/{run.id}"})
+
+
+@router.get("", response_model=schemas.Runs)
+def runs(request: Request, store: Stored, limit: Limit = 50, cursor: str | None = None) -> Response:
+    """Runs, newest first, a page at a time."""
+    found = store.runs(limit=limit + 1, after=cursor)
+    lengths = store.lengths([run.id for run in found[:limit]])
+    listed = [run_info(run, done) for run, done in zip(found, lengths, strict=False)]
+    return answer(request, {"runs": listed, "cursor": found[limit - 1].id if len(found) > limit else None})
+
+
+@router.get("/{run}", response_model=schemas.RunReport)
+def run(request: Request, store: Stored, run: Known) -> Response:
+    """A run with what came of it so far."""
+    return answer(request, run_report(run, store))
+
+
+@router.post("/{run}/pause", response_model=schemas.RunReport)
+def pause(request: Request, store: Stored, run: Known) -> Response:
+    """Pause a run: the generation at hand is finished and stored first. A run that is paused stays so."""
+    steer(store, run.id, PAUSED)
+    return answer(request, run_report(store.run(run.id), store))
+
+
+@router.post("/{run}/resume", response_model=schemas.RunReport, openapi_extra=described(schemas.ResumeOrder, optional=True))
+def resume(
+    request: Request,
+    store: Stored,
+    run: Known,
+    order: Annotated[schemas.ResumeOrder, Depends(body_of(schemas.ResumeOrder, optional=True))],
+) -> Response:
+    """Queue a run again, to its planned number of generations or another. It goes on as if it had never stopped."""
+    goal = run.goal if order.generations is None else order.generations
+    if run.status == FINISHED and goal <= store.lengths([run.id])[0]:
+        raise StateError(
+            f"Run {run.id!r} is finished with its {goal} generations. Expected more to do. Give a greater number of generations."
+        )
+    steer(store, run.id, QUEUED, target=order.generations)
+    return answer(request, run_report(store.run(run.id), store))
+
+
+@router.post("/{run}/cancel", response_model=schemas.RunReport)
+def cancel(request: Request, store: Stored, run: Known) -> Response:
+    """End a run for good. What is stored stays, and can be forked."""
+    steer(store, run.id, CANCELLED)
+    return answer(request, run_report(store.run(run.id), store))
+
+
+@router.post("/{run}/fork", status_code=201, response_model=schemas.RunReport, openapi_extra=described(schemas.ForkOrder))
+def forked(
+    request: Request, store: Stored, run: Known, order: Annotated[schemas.ForkOrder, Depends(body_of(schemas.ForkOrder))]
+) -> Response:
+    """A new run, paused, that shares generations 0 to `generation` with this one. Resume it to go on."""
+    child = fork(run.id, store, order.generation, seed=order.seed, name=order.name)
+    return answer(request, run_report(child, store), status=201, headers={"location": f"/api/runs/{child.id}"})
+
+
+@router.get("/{run}/generations", response_model=schemas.Generations)
+def generations(
+    request: Request,
+    store: Stored,
+    run: Known,
+    after: Annotated[int, Query(ge=-1, le=MOST_GENERATIONS, description="only those after this one")] = -1,
+) -> Response:
+    """The generations of a run in a line each, in order. In bytes: numbers by name, and the digests."""
+    listed = [generation_info(one) for one in store.generations(run.id, after=after)]
+    if BINARY in request.headers.get("accept", ""):
+        numbers = columns(listed, GENERATION_NUMBERS)
+        return answer(request, {"generations": numbers, "digests": [one["digest"] for one in listed]})
+    return answer(request, {"generations": listed})
+
+
+@router.get("/{run}/individuals", response_model=schemas.Individuals)
+def individuals(
+    request: Request,
+    store: Stored,
+    run: Known,
+    generation: Generation = None,
+    order: Annotated[str, Query(description=f"one of {', '.join(ORDERS)}; '-' for descending")] = "-fitness",
+    limit: Limit = 100,
+    cursor: str | None = None,
+) -> Response:
+    """Individuals of one generation in order, a page at a time. In bytes: numbers by name, and their names and parents."""
+    page = store.individuals(run.id, generation, order=order, limit=limit, cursor=cursor)
+    listed = [individual_info(one) for one in page.individuals]
+    if BINARY in request.headers.get("accept", ""):
+        texts = {"names": [one["id"] for one in listed], "parents": [one["parents"] for one in listed]}
+        return answer(request, {"individuals": columns(listed, INDIVIDUAL_NUMBERS), **texts, "cursor": page.cursor})
+    return answer(request, {"individuals": listed, "cursor": page.cursor})
+
+
+@router.get("/{run}/individuals/{individual}", response_model=schemas.IndividualWhole)
+def individual(request: Request, store: Stored, run: Known, individual: str) -> Response:
+    """An individual with its genes and its outcome."""
+    generation, index = placed(store, run, individual)
+    return answer(request, individual_whole(store.rows(run.id, generation), index))
+
+
+def placed(store: Store, run: Run, individual: str) -> tuple[int, int]:
+    """(generation, index) of an individual that a path names. Raises Missing where it is not there."""
+    try:
+        generation, index = individual_from(individual)
+        store.frames(run.id, generation, index)  # the cheapest way to ask whether it is there
+    except StoreError:
+        raise
+    except InputError as error:
+        raise Missing(str(error)) from None
+    return generation, index
