@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from worldloom.runtime.session import sample as sample
     from worldloom.runtime.session import simulate as simulate
     from worldloom.runtime.session import worlds as worlds
+    from worldloom.service.client import Client as Client
 
 _ERRORS = (
     "BusyError", "InputError", "JobError", "MachineError", "StateError", "StoreError", "UnknownName", "WorldAuthorError",
@@ -40,6 +41,7 @@ _SESSION = ("Stopped", "evolve", "fork", "results", "resume", "runs", "sample", 
 _HOME = {
     **dict.fromkeys(_ERRORS, "worldloom.core.errors"),
     **dict.fromkeys(_SESSION, "worldloom.runtime.session"),
+    "Client": "worldloom.service.client",
     "Outcomes": "worldloom.runtime.outcomes",
     "Results": "worldloom.runtime.results",
 }

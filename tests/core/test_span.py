@@ -1,11 +1,12 @@
 """Spans: free when nobody listens, bounded when somebody does, true within a bucket."""
 
+import importlib
 import threading
 import time
 
 import pytest
 
-from worldloom.core.span import BUCKETS_PER_DOUBLING, Histogram, Profile, listening, span
+from worldloom.core.span import BUCKETS_PER_DOUBLING, Histogram, Profile, listen, listening, span, unlisten
 
 
 def filled(*seconds):
@@ -71,6 +72,61 @@ def test_a_span_that_began_before_anybody_listened_is_not_counted():
     with listening() as profile:
         before.__exit__(None, None, None)
     assert not profile.spans
+
+
+class Notes(list):
+    """A listener that writes down what it is told, and on which thread."""
+
+    def add(self, name, seconds, lanes, size):
+        self.append((name, lanes, size, threading.get_ident()))
+
+
+def test_a_listener_of_ones_own_hears_each_span_on_its_thread_until_it_is_taken_away():
+    notes = Notes()
+    listen(notes)
+    with span("heard", lanes=3, bytes=7):
+        pass
+    unlisten(notes)
+    with span("unheard"):
+        pass
+    assert notes == [("heard", 3, 7, threading.get_ident())]
+    unlisten(notes)
+
+
+def test_taking_a_listener_away_leaves_the_others_even_those_that_compare_equal():
+    first, second = Notes(), Notes()
+    assert first == second
+    listen(first)
+    listen(second)
+    unlisten(first)
+    with listening() as profile, span("heard"):
+        pass
+    unlisten(second)
+    assert (len(first), len(second), profile.spans["heard"].count) == (0, 1, 1)
+
+
+def test_listeners_come_and_go_on_many_threads_and_none_stays():
+    def come_and_go():
+        for _ in range(300):
+            notes = Notes()
+            listen(notes)
+            unlisten(notes)
+
+    kept = Notes()
+    listen(kept)
+    threads = [threading.Thread(target=come_and_go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with span("after"):
+        pass
+    unlisten(kept)
+    assert len(kept) == 1 and _listeners_now() == ()
+
+
+def _listeners_now():
+    return importlib.import_module("worldloom.core.span")._listeners
 
 
 def test_a_span_without_a_listener_costs_less_than_two_microseconds():

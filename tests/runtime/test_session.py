@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 import worldloom
-from worldloom.core.errors import InputError, MachineError, UnknownName
+from worldloom.core.errors import InputError, JobError, MachineError, UnknownName
 from worldloom.core.genome import rows
 from worldloom.core.world import World
+from worldloom.runtime import evaluate
+from worldloom.runtime.evaluate import Threads, outcome_digest
 from worldloom.runtime.session import Stopped
 from worldloom.worlds.find import find
 
@@ -63,6 +65,42 @@ def test_simulate_gives_the_bits_of_the_run(results):
     stored = results.generation(1)
     again = worldloom.simulate("creatures", results.rows(1).genomes, seed=1, generation=1, settings={"life": 0.5}, workers=1)
     assert again.digest == stored.digest and len(again) == len(stored) and again.lanes == 16
+
+
+def test_sample_gives_generation_0_of_a_run(results):
+    sampled = worldloom.sample("creatures", 16, seed=1, settings={"life": 0.5, "elites": 3})
+    stored = results.rows(0).genomes
+    assert sampled.keys() == stored.keys()
+    assert all(np.array_equal(array, stored[name]) for name, array in sampled.items())
+    again = worldloom.simulate("creatures", sampled, seed=1, settings={"life": 0.5}, workers=1)
+    assert again.digest == results.generation(0).digest
+
+
+def test_a_sample_of_nobody_is_refused():
+    with pytest.raises(InputError, match="0 individuals are none"):
+        worldloom.sample("creatures", 0)
+
+
+@pytest.mark.parametrize("slice_steps", [1, 16 * 7, 16 * 120, 1 << 22])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_slices_change_no_bit(results, monkeypatch, slice_steps, workers):
+    monkeypatch.setattr(evaluate, "SLICE", slice_steps)
+    asked, threads = [], Threads(workers)
+    for number in (0, 1, 0):  # the memory is used again
+        batch = results.generation(number).batch
+        found = threads.outcome(batch, stopped=lambda: bool(asked.append(1)))
+        assert outcome_digest(found) == results.generation(number).digest
+    assert threads.compiled == 0.0
+    steps = max(1, slice_steps * workers // 16)
+    assert len(asked) == (0 if steps >= 120 else 3 * -(-120 // steps))
+
+
+def test_a_batch_stops_between_slices_and_its_memory_is_good_for_the_next(results, monkeypatch):
+    monkeypatch.setattr(evaluate, "SLICE", 16 * 10)
+    asked, threads, stored = [], Threads(1), results.generation(1)
+    with pytest.raises(JobError, match="stopped after 30 of 120 steps"):
+        threads.outcome(stored.batch, stopped=lambda: len(asked) == 3 or asked.append(1))
+    assert outcome_digest(threads.outcome(stored.batch)) == stored.digest
 
 
 def test_simulate_takes_records_samples_and_inputs():

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import postgres
 import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from appender import PRELOADED, open_and_leave
 
+from tests import postgres
 from worldloom.core.errors import InputError, StoreError, UnknownName
 from worldloom.runtime import migrations
 from worldloom.runtime.lease import claim

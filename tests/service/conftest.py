@@ -21,7 +21,7 @@ def store() -> Iterator[Store]:
 @pytest.fixture(scope="module")
 def address(store: Store) -> Iterator[str]:
     """Where a service over an empty store in memory answers; nobody is asked for a token."""
-    with live(application(store, Settings())) as url:
+    with live(application(store, Settings())[0]) as url:
         yield url
 
 

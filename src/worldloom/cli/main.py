@@ -29,6 +29,7 @@ COMMANDS = {  # name: module of this package and the function in it
     "export": "export:export",
     "import": "import_:import_",
     "bench": "bench:bench",
+    "serve": "serve:serve",
     "warm": "warm:warm",
     "doctor": "doctor:doctor",
 }

@@ -3,6 +3,8 @@
 with listening() as profile:
     ...
 for row in profile.rows(): print(row)
+
+Whoever wants the spans as they end, instead of histograms of them, gives `listen` an object with an `add`.
 """
 
 import math
@@ -12,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 BUCKETS_PER_DOUBLING = 16  # a quantile is known to 4.4 %
 SMALLEST = 1e-9  # s
@@ -52,6 +54,13 @@ class Histogram:
         return self.first
 
 
+class Listener(Protocol):
+    """Whoever is told of each span that ends, on the thread where it ends."""
+
+    def add(self, name: str, seconds: float, lanes: int, size: int) -> None:
+        """A span ended. The thread waits meanwhile, and what this raises reaches the timed code: be quick, and raise nothing."""
+
+
 class Profile:
     """A listener: one Histogram for each span name."""
 
@@ -77,7 +86,8 @@ class Profile:
         return found
 
 
-_listeners: tuple[Profile, ...] = ()
+_listeners: tuple[Listener, ...] = ()  # never changed in place, so that spans read it without the lock
+_changing = threading.Lock()
 
 
 class span:
@@ -100,13 +110,26 @@ class span:
                 listener.add(self.name, seconds, self.lanes, self.bytes)
 
 
+def listen(listener: Listener) -> None:
+    """Tell a listener of every span, on any thread, until `unlisten`."""
+    global _listeners
+    with _changing:
+        _listeners = (*_listeners, listener)
+
+
+def unlisten(listener: Listener) -> None:
+    """Tell a listener no more. One that does not listen stays so."""
+    global _listeners
+    with _changing:
+        _listeners = tuple(other for other in _listeners if other is not listener)
+
+
 @contextmanager
 def listening() -> Iterator[Profile]:
     """A Profile of every span, on any thread, until the block ends."""
-    global _listeners
     profile = Profile()
-    _listeners = (*_listeners, profile)
+    listen(profile)
     try:
         yield profile
     finally:
-        _listeners = tuple(other for other in _listeners if other is not profile)
+        unlisten(profile)

@@ -67,16 +67,17 @@ class Threads:
         with span("express", lanes=batch.lanes):
             params, inputs, order = expressed(world, batch)
             keys = batch.keys if order is None else batch.keys[order]
-            started = time.perf_counter()
-            driver(world, batch.mode, sizes_of(inputs))
-            self.compiled = time.perf_counter() - started
             return self._rollout(world, batch, params, inputs, keys), order
 
     def _rollout(self, world: World, batch: Batch, params: Record, inputs: Record, keys: NDArray[Any]) -> Rollout:
         name = (world, batch.mode, tuple(params), tuple(array.shape for array in inputs))
+        self.compiled = 0.0
         if self._kept is not None and self._kept[0] == name:
             self._kept[1].load(inputs, keys)
             return self._kept[1]
+        started = time.perf_counter()
+        driver(world, batch.mode, sizes_of(inputs))
+        self.compiled = time.perf_counter() - started
         rollout = Rollout(world, params, inputs, keys, mode=batch.mode, threads=self.workers)
         self._kept = (name, rollout)
         return rollout

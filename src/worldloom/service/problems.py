@@ -38,6 +38,12 @@ def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = Non
     return Response(json_bytes(said), status, dict(headers or {}), media_type=PROBLEM)
 
 
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI is told about these statuses: `responses` of an endpoint."""
+    content = {PROBLEM: {"schema": Problem.model_json_schema()}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
 def status_of(error: WorldloomError, path: Mapping[str, Any]) -> int:
     """The HTTP status of an error. A name that is not there is 404 where the path names it, 422 where the body does."""
     if isinstance(error, UnknownName):

@@ -11,14 +11,15 @@ from starlette.concurrency import run_in_threadpool
 from worldloom.runtime.record import CANCELLED, FAILED, FINISHED, Run, Summary
 from worldloom.runtime.run import MOST_GENERATIONS
 from worldloom.runtime.store import Store
+from worldloom.service.problems import refusals
 from worldloom.service.records import generation_info, run_report
-from worldloom.service.routes.runs import FAULTS, Known, Stored
+from worldloom.service.routes.runs import Known, Stored
 
 ENDED = (FINISHED, FAILED, CANCELLED)
-router = APIRouter(prefix="/api/runs", tags=["runs"])
+router = APIRouter(prefix="/api/runs", tags=["runs"], responses=refusals(503))
 
 
-@router.get("/{run}/events", response_class=EventSourceResponse, responses=FAULTS)
+@router.get("/{run}/events", response_class=EventSourceResponse)
 async def events(
     request: Request,
     store: Stored,
@@ -38,11 +39,13 @@ async def events(
         if now.status != status and now.status not in ENDED:
             yield told(now)
         for summary in fresh:
-            seen = summary.generation
-            yield ServerSentEvent(event="progress", id=str(seen), data={**generation_info(summary), "generations": now.goal})
-            if summary.best_fitness is not None and (best is None or summary.best_fitness > best):
+            seen, better = summary.generation, is_better(summary, best)
+            progress = {**generation_info(summary), "generations": now.goal}
+            # The last event of a generation has its number as id: a client that reconnects in between gets both again.
+            yield ServerSentEvent(event="progress", id=None if better else str(seen), data=progress)
+            if better:
                 best = summary.best_fitness
-                yield ServerSentEvent(event="best", data=best_of(summary))
+                yield ServerSentEvent(event="best", id=str(seen), data=best_of(summary))
         if now.status in ENDED:
             yield told(now)
             yield ServerSentEvent(event="finished", data=await run_in_threadpool(run_report, now, store))
@@ -65,6 +68,11 @@ def best_until(store: Store, run_id: str, generation: int) -> float | None:
     """The highest fitness up to a generation."""
     known = [one.best_fitness for one in store.generations(run_id) if one.generation <= generation]
     return max((fitness for fitness in known if fitness is not None), default=None)
+
+
+def is_better(summary: Summary, best: float | None) -> bool:
+    """Whether a generation has a new best individual."""
+    return summary.best_fitness is not None and (best is None or summary.best_fitness > best)
 
 
 def best_of(summary: Summary) -> dict[str, Any]:

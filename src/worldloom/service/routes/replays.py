@@ -14,11 +14,12 @@ from worldloom.runtime.record import Run, individual_name
 from worldloom.runtime.replay import replay
 from worldloom.runtime.replay_page import page
 from worldloom.runtime.store import Store
-from worldloom.service.routes.runs import FAULTS, Known, Stored, placed
+from worldloom.service.problems import refusals
+from worldloom.service.routes.runs import Known, Stored, placed
 from worldloom.service.wire import BINARY, JSON, json_bytes
 
 HTML = "text/html"
-router = APIRouter(prefix="/api/runs", tags=["runs"])
+router = APIRouter(prefix="/api/runs", tags=["runs"], responses=refusals(503))
 
 
 def preferred(accept: str) -> str:
@@ -66,7 +67,7 @@ CONTENT = {
 @router.get(
     "/{run}/individuals/{individual}/replay",
     response_class=Response,
-    responses={**FAULTS, 200: {"content": CONTENT, "description": "its arrays over time"}, 304: {"description": "as you have it"}},
+    responses={200: {"content": CONTENT, "description": "its arrays over time"}, 304: {"description": "as you have it"}},
 )
 async def life(request: Request, store: Stored, run: Known, individual: str) -> Response:
     """An individual's life again, bit for bit: arrays [frame, ...] by name, in half precision; for a browser a page that plays it.

@@ -1,6 +1,6 @@
 """Runs: started, followed, steered and read. Workers carry them out (runtime/jobs.py); these endpoints read and write the store."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -11,7 +11,7 @@ from worldloom.runtime.run import MOST_GENERATIONS, fork, planned
 from worldloom.runtime.store import ORDERS, Store
 from worldloom.service import schemas
 from worldloom.service.bodies import body_of, described
-from worldloom.service.problems import Missing, Problem
+from worldloom.service.problems import Missing, refusals
 from worldloom.service.records import (
     GENERATION_NUMBERS,
     INDIVIDUAL_NUMBERS,
@@ -25,8 +25,7 @@ from worldloom.service.records import (
 from worldloom.service.wire import BINARY, answer
 from worldloom.worlds.find import find
 
-FAULTS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (401, 404, 409, 413, 415, 422)}
-router = APIRouter(prefix="/api/runs", tags=["runs"], responses=FAULTS)
+router = APIRouter(prefix="/api/runs", tags=["runs"], responses=refusals(409, 503))
 
 Generation = Annotated[int | None, Query(ge=0, le=MOST_GENERATIONS, description="absent: the latest")]
 Limit = Annotated[int, Query(ge=1, le=1000)]

@@ -1,11 +1,12 @@
-"""Fixtures of the runtime's tests."""
+"""Fixtures that tests of several parts share."""
 
 from collections.abc import Iterator
 
-import postgres
 import pytest
 
-pytest.register_assert_rewrite("worldloom.testing.stores")
+from tests import postgres
+
+pytest.register_assert_rewrite("worldloom.testing.stores", "worldloom.testing.leases", "worldloom.testing.samples")
 
 
 @pytest.fixture(scope="session")
