@@ -22,6 +22,7 @@ from worldloom.core.field import (
     lane_count,
     lanes_of,
     layout,
+    scalar,
     shape_of,
     sizes_of,
     to_blocks,
@@ -127,3 +128,9 @@ def test_a_member_without_a_field_is_the_authors_fault_and_the_remedy_is_told():
 
     with pytest.raises(WorldAuthorError, match=r"Bare.x has no Field. Write `x: np.ndarray = Field\(unit, doc\)`"):
         fields(Bare)
+
+
+@pytest.mark.parametrize("value", [1e30, 10**400, -(10**30)])
+def test_a_number_that_its_type_does_not_hold_is_refused(value):
+    with pytest.raises(InputError, match="Expected"):
+        scalar("rounds", Field("1", "a number without limits", dtype=np.int32), value)

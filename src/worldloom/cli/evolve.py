@@ -44,6 +44,8 @@ def evolve(
 
 def pass_on(results: "Results", store: str | None, *, json: bool) -> None:
     """Print what came of a run."""
+    from worldloom.runtime.record import FINISHED
+
     report = results.report
     if json:
         json_out(report)
@@ -56,6 +58,8 @@ def pass_on(results: "Results", store: str | None, *, json: bool) -> None:
         "world": f"{run.world} version {run.world_version}, mode {config['mode'] or 'reference'}",
         "search": f"{config['strategy']}, population {config['population']}, seed {run.seed}",
     }
+    if run.status != FINISHED:
+        made["status"] = f"{run.status}, as somebody asked; go on with: loom resume {run.id}"
     print(facts({**made, **outcome_of(report), **see_more(f"loom replay {run.id} --out best.html", store)}))
 
 

@@ -45,10 +45,11 @@ def show_run(store: "Store", run: "Run", *, json: bool) -> None:
     record = {
         "run": run.id if run.name == run.id else f"{run.id} ({run.name})",
         "status": run.status,
+        "failed with": run.error,
         "created": run.created_at[:19].replace("T", " ") + " UTC",
         "world": f"{run.world} version {run.world_version}, mode {config.get('mode') or 'reference'}",
         "search": f"{config.get('strategy')}, population {config.get('population')}, seed {run.seed}",
-        "planned": f"{config.get('generations')} generations",
+        "planned": f"{run.goal} generations",
         "settings": listed({**config.get("settings", {}), **config.get("options", {})}),
         "sizes": listed(config.get("sizes", {})),
         "forked from": None if run.parent_run is None else f"{run.parent_run}, generation {run.parent_generation}",

@@ -106,7 +106,7 @@ def scalar(name: str, field: Field, value: Any) -> Any:
         value = field.choices.index(value)
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name} = {value!r} is not a number. Expected {field.doc} in {field.unit}.") from None
     low, high = (0, len(field.choices) - 1) if field.choices else (field.low, field.high)
     whole = np.issubdtype(np.dtype(field.dtype), np.integer)
@@ -115,7 +115,10 @@ def scalar(name: str, field: Field, value: Any) -> Any:
         raise InputError(
             f"{name} = {value} is out of range. Expected a {'whole ' if whole else ''}number {limits} ({field.unit}: {field.doc})."
         )
-    return np.dtype(field.dtype).type(value if isinstance(value, int) else number)  # type: ignore[arg-type]
+    try:
+        return np.dtype(field.dtype).type(value if isinstance(value, int) else number)  # type: ignore[arg-type]
+    except OverflowError:
+        raise InputError(f"{name} = {value} is out of range. Expected what {np.dtype(field.dtype)} holds ({field.doc}).") from None
 
 
 def blocks(lanes: int) -> int:

@@ -73,13 +73,19 @@ def lane_width(world: World) -> int:
     """Lanes in one register on this CPU. Results do not depend on it; measured: float32 wants 16 from AVX2 up, float64 half of that."""
     if world.scalar:
         return 1
-    features = config.CPU_FEATURES or binding.get_host_cpu_features().flatten()
+    features = config.CPU_FEATURES or host_features()
     doubles = sum(np.dtype(f.dtype).itemsize == 8 for f in fields(world.state).values()) * 2 > len(fields(world.state))
     if "+avx512f" in features:
         return 16
     if "+avx2" in features or "+avx" in features:
         return 4 if doubles else 16
     return 4
+
+
+@lru_cache(maxsize=1)
+def host_features() -> str:
+    """What this CPU can do, as LLVM says it: asking takes 0.3 ms."""
+    return str(binding.get_host_cpu_features().flatten())
 
 
 @dataclass(frozen=True, eq=False)

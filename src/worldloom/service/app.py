@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from worldloom.runtime.store import Store
 from worldloom.service import problems
-from worldloom.service.admission import Gate
+from worldloom.service.admission import Gate, Turnstile
 from worldloom.service.routes import events, genetics, health, pages, replays, runs, simulation, worlds
 from worldloom.service.settings import Settings
 from worldloom.service.shield import Shield
@@ -52,4 +52,4 @@ def application(store: Store, settings: Settings, *, ready: bool = True) -> tupl
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router, responses=problems.refusals(*ANYWHERE))
-    return Watch(Shield(app, settings), app.state.meters), service
+    return Watch(Turnstile(Shield(app, settings), service.gate), app.state.meters), service

@@ -41,10 +41,14 @@ GONE = 499  # what nginx calls a request whose sender has left; nobody reads the
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A request that has been understood. work in lane-steps; call: run by the gate; told: its result as a document."""
+    """A request that has been understood. work in lane-steps; call: run by the gate; told: its result as a document.
+
+    steps: of lanes that were asked for, to be counted; work has those that fill up the last block besides.
+    """
 
     kind: Kind
     work: int
+    steps: int = 0
     call: Callable[[Job], Any]
     told: Callable[[Any], Document]
 
@@ -65,6 +69,8 @@ async def carried(request: Request, model: type[Order], plan: Callable[[Order, R
     try:
         task = await asyncio.to_thread(understood, request, await request.body(), model, plan)
         result = await unless_gone(request, gate.run(task.kind, task.work, task.call))
+        if task.steps:
+            request.app.state.meters.count_steps(task.kind[0], task.steps)
         return await asyncio.to_thread(lambda: answer(request, task.told(result)))
     except JobError as error:
         return problem(503, str(error), headers={"retry-after": "1"})

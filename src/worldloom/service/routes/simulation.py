@@ -58,6 +58,7 @@ def simulation(order: BatchOrder, request: Request) -> Task:
     return Task(
         kind=(world.name, order.mode or ""),
         work=blocks(lanes.lanes) * BLOCK * lanes.steps,
+        steps=lanes.lanes * lanes.steps,
         call=lambda job: simulated(world, lanes, service.settings.threads, job),
         told=told,
     )
