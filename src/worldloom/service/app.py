@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from worldloom.runtime.store import Store
-from worldloom.service import problems
+from worldloom.service import examples, problems
 from worldloom.service.admission import Gate, Turnstile
 from worldloom.service.routes import events, genetics, health, pages, replays, runs, simulation, worlds
 from worldloom.service.settings import Settings
@@ -52,4 +52,5 @@ def application(store: Store, settings: Settings, *, ready: bool = True) -> tupl
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router, responses=problems.refusals(*ANYWHERE))
+    examples.install(app)
     return Watch(Turnstile(Shield(app, settings), service.gate), app.state.meters), service
