@@ -11,7 +11,12 @@ from worldloom.cli.options import Json
 from worldloom.cli.report import json_out, table
 from worldloom.core.errors import InputError, MachineError, UnknownName
 
-BENCHES = {"creatures": "creature-steps/s beside batched torch", "generation": "a generation beside its simulation"}
+BENCHES = {
+    "creatures": "creature-steps/s beside batched torch",
+    "generation": "a generation beside its simulation",
+    "service": "an empty request, and a batch over HTTP beside the same call in Python",
+    "overload": "four times more work than the service can do; a round is ten seconds of it",
+}
 
 
 def bench(

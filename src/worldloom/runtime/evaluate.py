@@ -17,9 +17,7 @@ from worldloom.core.span import span
 from worldloom.core.world import World
 from worldloom.worlds.find import find
 
-SLICE = (
-    1 << 22
-)  # lane-steps on each thread between two looks: 0.1 s of creatures, 0.25 s of a world of 16 million lane-steps a second
+SLICE = 1 << 22  # lane-steps on each thread between two looks: 0.2 s of creatures
 
 
 class Evaluator(Protocol):

@@ -3,8 +3,8 @@
     price = REQUEST + work / rate         s; work in lane-steps, rate measured for each kind of work from what has finished
     backlog = what is left of all prices, over the batches that run at the same time         s until an idle service
 
-A request whose turn would come later than `patience` is refused with 429 and the time when to ask again; one that nobody could
-finish in `seconds` with 413. What runs longer than `seconds` is stopped between two slices, or else its answer is given up: 503.
+A request whose turn would come later than `patience` is refused with 429 and the time when to ask again; one that by what was
+measured nobody could finish in `seconds` with 413. What runs longer than `seconds` is stopped between two slices, or else its answer is given up: 503.
 
 All of a Gate's state is the set of jobs that have not ended, and it is changed on the event loop only: no counter can drift, and
 whatever way a job ends, what it weighed is gone with it.
@@ -158,7 +158,7 @@ class Gate:
 
     def _admitted(self, kind: Kind, work: int) -> Job:
         price, limit = self.price(kind, work), self.settings.seconds
-        if price > limit:
+        if (price if kind in self._costs else work / FASTEST) > limit:  # what then takes too long after all is stopped
             raise TooLarge(
                 f"{work:.3g} lane-steps of {' '.join(filter(None, kind))} would take about {price:.3g} s. Expected at most {limit:g} s "
                 "for a request. Start a run with POST /api/runs, or send fewer lanes or steps."

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel
 
+from worldloom.core.errors import InputError, StoreError
 from worldloom.service.wire import BINARY, JSON, document_of
 
 M = TypeVar("M", bound=BaseModel)
@@ -21,9 +22,26 @@ def body_of(model: type[M], *, optional: bool = False) -> Callable[[Request], Co
         body = await request.body()
         if not body and optional:
             return model()
-        return model.model_validate(document_of(request.headers.get("content-type", JSON), body))
+        return model.model_validate(document_in(request.headers.get("content-type", JSON), body))
 
     return read
+
+
+def document_in(content_type: str, body: bytes) -> dict[str, Any]:
+    """What a request's body says. Raises InputError for what is no document: arrays of a request that are damaged are its sender's."""
+    try:
+        return document_of(content_type, body)
+    except StoreError as error:
+        why = str(error).partition(". ")[0].partition(": ")[2] or str(error)
+        raise InputError(f"The body's arrays are damaged: {why}. Expected one block of {BINARY}. Send it again.") from None
+
+
+def answered(status: int = 200) -> dict[str, Any]:
+    """What OpenAPI is told about an answer of wire.py, which may come as bytes, and with 201 says where the new thing is."""
+    told: dict[str, Any] = {"content": {BINARY: {"schema": {"type": "string", "format": "binary"}}}}
+    if status == 201:
+        told["headers"] = {"Location": {"description": "its path", "required": True, "schema": {"type": "string"}}}
+    return {"status_code": status, "responses": {status: told}}
 
 
 def described(model: type[BaseModel], *, optional: bool = False) -> dict[str, Any]:

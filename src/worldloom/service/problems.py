@@ -22,6 +22,9 @@ from worldloom.core.errors import (
 from worldloom.service.wire import json_bytes
 
 PROBLEM = "application/problem+json"
+LATER = (429, 503)  # statuses that say when to ask again
+AGAIN = {"description": "s until to ask again", "required": True, "schema": {"type": "integer", "minimum": 1}}
+BEGINNING, END = 600, 600  # characters of a sentence that are told: a name that it repeats may be as long as a request
 
 
 class Problem(BaseModel):
@@ -34,14 +37,20 @@ class Problem(BaseModel):
 
 def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> Response:
     """A problem as an answer."""
-    said = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    said = {"title": HTTPStatus(status).phrase, "status": status, "detail": shortened(detail)}
     return Response(json_bytes(said), status, dict(headers or {}), media_type=PROBLEM)
+
+
+def shortened(detail: str) -> str:
+    """A sentence without its middle where it is very long: what was wrong stands at its beginning, what to do at its end."""
+    return detail if len(detail) <= BEGINNING + END else f"{detail[:BEGINNING]} … {detail[-END:]}"
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI is told about these statuses: `responses` of an endpoint."""
     content = {PROBLEM: {"schema": Problem.model_json_schema()}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    told = {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    return {status: one | ({"headers": {"Retry-After": AGAIN}} if status in LATER else {}) for status, one in told.items()}
 
 
 def status_of(error: WorldloomError, path: Mapping[str, Any]) -> int:
@@ -67,7 +76,7 @@ async def expected(request: Request, error: Exception) -> Response:
     assert isinstance(error, WorldloomError)
     status = 413 if isinstance(error, TooLarge) else status_of(error, request.path_params)
     seconds = error.seconds if isinstance(error, BusyError) else 1.0
-    return problem(status, str(error), headers={"retry-after": str(math.ceil(seconds))} if status in (429, 503) else None)
+    return problem(status, str(error), headers={"retry-after": str(math.ceil(seconds))} if status in LATER else None)
 
 
 async def invalid(request: Request, error: Exception) -> Response:

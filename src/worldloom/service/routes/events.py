@@ -16,10 +16,20 @@ from worldloom.service.records import generation_info, run_report
 from worldloom.service.routes.runs import Known, Stored
 
 ENDED = (FINISHED, FAILED, CANCELLED)
+DIGITS = 18  # of a generation's number that are worth converting: no run has that many
+EVENT = {
+    "type": "object",
+    "description": "one of the stream's events; data is JSON",
+    "properties": {
+        "event": {"enum": ["status", "progress", "best", "finished"]}, "id": {"type": "string"}, "data": {"type": "string"},
+    },
+    "required": ["event", "data"],
+}  # fmt: skip
+STREAM = {"text/event-stream": {"schema": EVENT, "itemSchema": None}}  # instead of FastAPI's itemSchema: a word of OpenAPI 3.2
 router = APIRouter(prefix="/api/runs", tags=["runs"], responses=refusals(503))
 
 
-@router.get("/{run}/events", response_class=EventSourceResponse)
+@router.get("/{run}/events", response_class=EventSourceResponse, responses={200: {"content": STREAM}})
 async def events(
     request: Request,
     store: Stored,
@@ -30,7 +40,7 @@ async def events(
     """Follow a run: `status` at once and whenever it changes, `progress` for each generation, `best` for each new best individual,
     `finished` at its end, with its report; then the stream ends. A client that reconnects goes on where it was.
     """
-    seen = int(last_event_id) if last_event_id is not None and last_event_id.isdecimal() else after
+    seen = after if last_event_id is None else last_seen(last_event_id, after)
     poll = request.app.state.service.settings.poll
     status: str | None = None
     best = await run_in_threadpool(best_until, store, run.id, seen)
@@ -52,6 +62,12 @@ async def events(
             return
         status = now.status
         await asyncio.sleep(poll)
+
+
+def last_seen(event_id: str, otherwise: int) -> int:
+    """The generation that a client saw last; otherwise, where it names none of ours."""
+    numbered = event_id.isdecimal() and len(event_id) <= DIGITS
+    return min(int(event_id), MOST_GENERATIONS) if numbered else otherwise
 
 
 def told(run: Run) -> ServerSentEvent:

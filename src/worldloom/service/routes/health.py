@@ -6,7 +6,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from worldloom.service.problems import PROBLEM, Problem, problem
+from worldloom.service.problems import problem, refusals
 from worldloom.service.schemas import Document
 
 PATIENCE = 2.0  # s for a store to answer
@@ -26,9 +26,7 @@ class Ready(Document):
     status: Literal["ready"]
 
 
-UNREADY: dict[int | str, dict[str, Any]] = {
-    503: {"description": "Warming, or the store does not answer", "content": {PROBLEM: {"schema": Problem.model_json_schema()}}}
-}
+UNREADY = {status: {**told, "description": "Warming, or the store does not answer"} for status, told in refusals(503).items()}
 TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
 

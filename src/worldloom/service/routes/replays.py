@@ -62,12 +62,16 @@ CONTENT = {
     JSON: {"schema": {"type": "object"}},
     HTML: {"schema": {"type": "string"}},
 }
+TAG = {"ETag": {"description": "hash of the content", "required": True, "schema": {"type": "string"}}}
 
 
 @router.get(
     "/{run}/individuals/{individual}/replay",
     response_class=Response,
-    responses={200: {"content": CONTENT, "description": "its arrays over time"}, 304: {"description": "as you have it"}},
+    responses={
+        200: {"content": CONTENT, "description": "its arrays over time", "headers": TAG},
+        304: {"description": "as you have it", "headers": TAG},
+    },
 )
 async def life(request: Request, store: Stored, run: Known, individual: str) -> Response:
     """An individual's life again, bit for bit: arrays [frame, ...] by name, in half precision; for a browser a page that plays it.

@@ -10,7 +10,7 @@ from worldloom.runtime.record import CANCELLED, FINISHED, PAUSED, QUEUED, Run, i
 from worldloom.runtime.run import MOST_GENERATIONS, fork, planned
 from worldloom.runtime.store import ORDERS, Store
 from worldloom.service import schemas
-from worldloom.service.bodies import body_of, described
+from worldloom.service.bodies import answered, body_of, described
 from worldloom.service.problems import Missing, refusals
 from worldloom.service.records import (
     GENERATION_NUMBERS,
@@ -29,6 +29,11 @@ router = APIRouter(prefix="/api/runs", tags=["runs"], responses=refusals(409, 50
 
 Generation = Annotated[int | None, Query(ge=0, le=MOST_GENERATIONS, description="absent: the latest")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+Order = Annotated[str, Query(description="'-' for descending", json_schema_extra={"enum": list(ORDERS)})]
+After = Annotated[str | None, Query(description="of the page before", pattern="^[A-Za-z0-9_-]{1,64}$")]
+Place = Annotated[str | None, Query(description="of the page before", pattern="^([0-9]{1,10}[.][0-9]{1,10})?$")]
+MOST = 2**31  # individuals that a generation may have: stores keep their numbers in 32 bits
+LONGEST = 21  # characters of an individual's name
 
 
 def store_of(request: Request) -> Store:
@@ -41,14 +46,18 @@ Stored = Annotated[Store, Depends(store_of)]
 
 
 def known(run: str, store: Stored) -> Run:
-    """The run that a path names by its id, the beginning of it, or its name."""
+    """The run that a path names by its id, the beginning of it, or its name. Raises UnknownName, and Missing for what names none."""
+    if "\0" in run:  # which PostgreSQL takes in no text
+        raise Missing(
+            f"Run {run!r} cannot be there: no run has NUL in its name. Expected an id or a name. GET /api/runs lists them."
+        )
     return store.run(run)
 
 
 Known = Annotated[Run, Depends(known)]
 
 
-@router.post("", status_code=201, response_model=schemas.RunReport, openapi_extra=described(schemas.RunOrder))
+@router.post("", response_model=schemas.RunReport, **answered(201), openapi_extra=described(schemas.RunOrder))
 def start(request: Request, store: Stored, order: Annotated[schemas.RunOrder, Depends(body_of(schemas.RunOrder))]) -> Response:
     """Start a run: it is queued, and a worker carries it out. Follow it at its `events`."""
     told = order.model_dump()
@@ -58,8 +67,8 @@ def start(request: Request, store: Stored, order: Annotated[schemas.RunOrder, De
     return answer(request, run_report(run, store), status=201, headers={"location": f"/api/runs/{run.id}"})
 
 
-@router.get("", response_model=schemas.Runs)
-def runs(request: Request, store: Stored, limit: Limit = 50, cursor: str | None = None) -> Response:
+@router.get("", response_model=schemas.Runs, **answered())
+def runs(request: Request, store: Stored, limit: Limit = 50, cursor: After = None) -> Response:
     """Runs, newest first, a page at a time."""
     found = store.runs(limit=limit + 1, after=cursor)
     lengths = store.lengths([run.id for run in found[:limit]])
@@ -67,20 +76,22 @@ def runs(request: Request, store: Stored, limit: Limit = 50, cursor: str | None 
     return answer(request, {"runs": listed, "cursor": found[limit - 1].id if len(found) > limit else None})
 
 
-@router.get("/{run}", response_model=schemas.RunReport)
+@router.get("/{run}", response_model=schemas.RunReport, **answered())
 def run(request: Request, store: Stored, run: Known) -> Response:
     """A run with what came of it so far."""
     return answer(request, run_report(run, store))
 
 
-@router.post("/{run}/pause", response_model=schemas.RunReport)
+@router.post("/{run}/pause", response_model=schemas.RunReport, **answered())
 def pause(request: Request, store: Stored, run: Known) -> Response:
     """Pause a run: the generation at hand is finished and stored first. A run that is paused stays so."""
     steer(store, run.id, PAUSED)
     return answer(request, run_report(store.run(run.id), store))
 
 
-@router.post("/{run}/resume", response_model=schemas.RunReport, openapi_extra=described(schemas.ResumeOrder, optional=True))
+@router.post(
+    "/{run}/resume", response_model=schemas.RunReport, **answered(), openapi_extra=described(schemas.ResumeOrder, optional=True)
+)
 def resume(
     request: Request,
     store: Stored,
@@ -97,14 +108,14 @@ def resume(
     return answer(request, run_report(store.run(run.id), store))
 
 
-@router.post("/{run}/cancel", response_model=schemas.RunReport)
+@router.post("/{run}/cancel", response_model=schemas.RunReport, **answered())
 def cancel(request: Request, store: Stored, run: Known) -> Response:
     """End a run for good. What is stored stays, and can be forked."""
     steer(store, run.id, CANCELLED)
     return answer(request, run_report(store.run(run.id), store))
 
 
-@router.post("/{run}/fork", status_code=201, response_model=schemas.RunReport, openapi_extra=described(schemas.ForkOrder))
+@router.post("/{run}/fork", response_model=schemas.RunReport, **answered(201), openapi_extra=described(schemas.ForkOrder))
 def forked(
     request: Request, store: Stored, run: Known, order: Annotated[schemas.ForkOrder, Depends(body_of(schemas.ForkOrder))]
 ) -> Response:
@@ -113,7 +124,7 @@ def forked(
     return answer(request, run_report(child, store), status=201, headers={"location": f"/api/runs/{child.id}"})
 
 
-@router.get("/{run}/generations", response_model=schemas.Generations)
+@router.get("/{run}/generations", response_model=schemas.Generations, **answered())
 def generations(
     request: Request,
     store: Stored,
@@ -128,15 +139,15 @@ def generations(
     return answer(request, {"generations": listed})
 
 
-@router.get("/{run}/individuals", response_model=schemas.Individuals)
+@router.get("/{run}/individuals", response_model=schemas.Individuals, **answered())
 def individuals(
     request: Request,
     store: Stored,
     run: Known,
     generation: Generation = None,
-    order: Annotated[str, Query(description=f"one of {', '.join(ORDERS)}; '-' for descending")] = "-fitness",
+    order: Order = "-fitness",
     limit: Limit = 100,
-    cursor: str | None = None,
+    cursor: Place = None,
 ) -> Response:
     """Individuals of one generation in order, a page at a time. In bytes: numbers by name, and their names and parents."""
     page = store.individuals(run.id, generation, order=order, limit=limit, cursor=cursor)
@@ -147,7 +158,7 @@ def individuals(
     return answer(request, {"individuals": listed, "cursor": page.cursor})
 
 
-@router.get("/{run}/individuals/{individual}", response_model=schemas.IndividualWhole)
+@router.get("/{run}/individuals/{individual}", response_model=schemas.IndividualWhole, **answered())
 def individual(request: Request, store: Stored, run: Known, individual: str) -> Response:
     """An individual with its genes and its outcome."""
     generation, index = placed(store, run, individual)
@@ -157,7 +168,11 @@ def individual(request: Request, store: Stored, run: Known, individual: str) -> 
 def placed(store: Store, run: Run, individual: str) -> tuple[int, int]:
     """(generation, index) of an individual that a path names. Raises Missing where it is not there."""
     try:
-        generation, index = individual_from(individual)
+        generation, index = individual_from(individual[:LONGEST])
+        if len(individual) > LONGEST or index >= MOST:
+            raise InputError(
+                f"Run {run.id!r} has no individual {individual!r}. Expected one of its generations and an index in it."
+            )
         store.frames(run.id, generation, index)  # the cheapest way to ask whether it is there
     except StoreError:
         raise

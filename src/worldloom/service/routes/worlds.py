@@ -11,6 +11,7 @@ from worldloom.core.world import World
 from worldloom.evolve import strategy
 from worldloom.evolve.search import genome_of
 from worldloom.runtime.session import worlds as installed
+from worldloom.service.bodies import answered
 from worldloom.service.schemas import WorldInfo, Worlds
 from worldloom.service.wire import answer
 from worldloom.worlds.find import find
@@ -18,13 +19,13 @@ from worldloom.worlds.find import find
 router = APIRouter(prefix="/api/worlds", tags=["worlds"])
 
 
-@router.get("", response_model=Worlds)
+@router.get("", response_model=Worlds, **answered())
 def worlds(request: Request) -> Response:
     """The installed worlds, a line each."""
     return answer(request, {"worlds": [line._asdict() for line in installed()]})
 
 
-@router.get("/{world}", response_model=WorldInfo)
+@router.get("/{world}", response_model=WorldInfo, **answered())
 def world(request: Request, world: str) -> Response:
     """All about a world: params, sizes, inputs, genes, outcome, modes, with units and limits."""
     return answer(request, described(find(world)))
