@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, field
 from dataclasses import fields as dataclass_fields
-from importlib.metadata import entry_points
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from worldloom.core.errors import InputError, UnknownName
 from worldloom.core.field import Field, scalar
 from worldloom.core.genome import Genes, Genome
+from worldloom.core.plugins import plugins
 
 GROUP = "worldloom.strategies"  # entry points: name = "package.module:Class"
 
@@ -40,15 +40,15 @@ class Strategy(Protocol):
 
 def names() -> list[str]:
     """The strategies that are installed."""
-    return sorted({entry.name for entry in entry_points(group=GROUP)})
+    return list(plugins(GROUP))
 
 
 def find(name: str) -> Callable[..., Strategy]:
     """The strategy class of that name. Raises UnknownName, which says the nearest one."""
-    for entry in entry_points(group=GROUP):
-        if entry.name == name:
-            return cast(Callable[..., Strategy], entry.load())
-    raise UnknownName("strategy", name, names())
+    known = plugins(GROUP)
+    if name not in known:
+        raise UnknownName("strategy", name, known)
+    return cast(Callable[..., Strategy], known[name].load())
 
 
 def option(default: Any, doc: str, *, unit: str = "1", low: float = 0.0, high: float = 1.0, choices: tuple[str, ...] = (),

@@ -3,8 +3,9 @@
     price = REQUEST + work / rate         s; work in lane-steps, rate measured for each kind of work from what has finished
     backlog = what is left of all prices, over the batches that run at the same time         s until an idle service
 
-A request whose turn would come later than `patience` is refused with 429 and the time when to ask again; one that by what was
-measured nobody could finish in `seconds` with 413. What runs longer than `seconds` is stopped between two slices, or else its answer is given up: 503.
+A request whose turn would come later than `patience` is refused with 429 and the time when to ask again; one that, as was measured,
+nobody could finish in `seconds` with 413. What runs longer than `seconds` is stopped between two slices, or else its answer is given
+up: 503.
 
 All of a Gate's state is the set of jobs that have not ended, and it is changed on the event loop only: no counter can drift, and
 whatever way a job ends, what it weighed is gone with it.
@@ -31,10 +32,10 @@ from worldloom.service.shield import dressed
 T = TypeVar("T")
 Kind = tuple[str, str]  # what is measured together: a world, and a mode or another thing to do with it
 
-PLACES = 32  # compute requests that are read, run or answered at one time: bounds memory, at 8 MiB of body each
-COSTLY = ("/api/simulation/", "/api/genetics/")  # beginnings of the paths whose requests compute
+PLACES = 16  # compute requests that are read, run or answered at one time: bounds memory, at 8 MiB of body each
 REQUEST = 0.002  # s that a request costs besides its lane-steps: a thread's turn, expressing genes, Python
 RATE = 1e6  # lane-steps/s on one thread, until measured: cautious, creatures reach 45 times as many
+FASTEST = 1e9  # lane-steps/s that no world reaches: before a rate is measured only what is hopeless is too large
 LEAST = 1 << 16  # lane-steps: what takes less says more about REQUEST than about the rate
 WEIGHT, WHOLE = 0.4, 1 << 20  # of the latest batch in the moving average; lane-steps from which on it counts that much
 GRACE = 5.0  # s beyond `seconds` until the answer of a call that does not stop is given up: one slice of a slow world
@@ -196,7 +197,7 @@ class Turnstile:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != "http" or not scope["path"].startswith(COSTLY):
+        if scope["type"] != "http" or not scope["path"].startswith(self.gate.settings.arrays):
             return await self.app(scope, receive, send)
         try:
             self.gate.check()

@@ -11,7 +11,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,14 +21,12 @@ from starlette.requests import ClientDisconnect
 
 from worldloom.core.errors import InputError, JobError, StoreError, UnknownName, WorldloomError
 from worldloom.core.field import Field, Record, fields
-from worldloom.core.world import World
 from worldloom.runtime.arrays import SENT, pack, unpack
 from worldloom.service.admission import Job, Kind
 from worldloom.service.bodies import described
 from worldloom.service.problems import TooLarge, problem, refusals
 from worldloom.service.schemas import ComputeOrder
 from worldloom.service.wire import BINARY, UNPACKED, Document, answer, document_of
-from worldloom.worlds.find import find
 
 T = TypeVar("T")
 Order = TypeVar("Order", bound=ComputeOrder)
@@ -142,12 +139,6 @@ def order_of(model: type[Order], content_type: str, body: bytes) -> Order:
     return model.model_validate(document)
 
 
-@lru_cache
-def world_of(name: str) -> World:
-    """The installed world of that name; as `find`, which takes 3 ms each time."""
-    return find(name)
-
-
 # ---- arrays ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -254,8 +245,8 @@ def check_bounds(place: str, array: NDArray[Any], field: Field) -> None:
 
 def check_all(place: str, array: NDArray[Any], good: NDArray[np.bool_], wanted: str) -> None:
     """Raises InputError with the path of the first number that is not good."""
-    wrong = np.argwhere(~good)
-    if len(wrong):
+    if not good.all():
+        wrong = np.argwhere(~good)
         path = "".join(f"[{k}]" for k in wrong[0])
         raise InputError(f"{place}{path} = {array[tuple(wrong[0])]} does not fit. Expected {wanted}. Correct it.")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+Word = Annotated[str, StringConstraints(max_length=200)]
 Numbers = {"type": "array", "items": {}, "description": "[individual, ...]"}
 Arrays = Annotated[
     dict[str, Any],
@@ -86,15 +87,15 @@ class WorldInfo(Document):
 class RunOrder(Document):
     """A run to start: what `loom evolve` takes."""
 
-    world: str
+    world: Word
     population: int = Field(200, ge=1, le=1_000_000)  # a generation has to fit a worker's memory
     generations: int = Field(50, ge=1, le=1_000_000_000)
     seed: int = Field(1, ge=0, le=2**64 - 1)
-    mode: str | None = None
-    strategy: str = "genetic"
-    settings: dict[str, int | float | str] = {}
-    name: str = Field("", max_length=200)
-    keep: str = "default"
+    mode: Word | None = None
+    strategy: Word = "genetic"
+    settings: dict[Word, int | float | Word] = {}
+    name: Word = ""
+    keep: Word = "default"
 
 
 class ResumeOrder(Document):
@@ -108,7 +109,7 @@ class ForkOrder(Document):
 
     generation: int = Field(ge=0, le=1_000_000_000)
     seed: int | None = Field(None, ge=0, le=2**64 - 1)
-    name: str = Field("", max_length=200)
+    name: Word = ""
 
 
 class Best(Document):
@@ -205,7 +206,6 @@ class IndividualWhole(IndividualInfo):
     outcome: dict[str, Any]
 
 
-Word = Annotated[str, StringConstraints(max_length=200)]
 Whole = Annotated[int, Field(ge=0, le=2**64 - 1)]
 Settings = dict[Word, float | Word]
 Fitness = Annotated[

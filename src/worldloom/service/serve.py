@@ -27,7 +27,7 @@ from worldloom.service.crew import Crew, on_lifeline
 from worldloom.service.settings import Settings
 
 BACKLOG = 1024  # connections that wait to be accepted
-CONNECTIONS = 512  # open at a time, of one process
+FILES = 65_536  # open at a time, connections among them, where the system allows so many
 GRACE_SECONDS = 5  # for requests that are under way when the service ends
 MEMORY = ("memory:", "memory://")
 
@@ -141,17 +141,30 @@ def together(plan: Plan, settings: Settings, listener: socket.socket) -> None:
             crew.stop()
 
 
+def many_files() -> None:
+    """Let this process have as many connections as the system allows: with too few of them it could not even refuse."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def answering(store: Store, settings: Settings, listener: socket.socket) -> Any:
     """A server of the application, which warms itself as it starts."""
     import uvicorn
 
     from worldloom.service.app import application
 
+    many_files()
     app, service = application(store, settings, ready=False)
     threading.Thread(target=warmed, args=(service,), name="worldloom-warm", daemon=True).start()
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, date_header=True, lifespan="on", backlog=BACKLOG,
-        limit_concurrency=CONNECTIONS, timeout_keep_alive=15, timeout_graceful_shutdown=GRACE_SECONDS, proxy_headers=False,
+        timeout_keep_alive=15, timeout_graceful_shutdown=GRACE_SECONDS, proxy_headers=False,
         ws_max_size=settings.body_bytes,
     )  # fmt: skip
     return uvicorn.Server(config)

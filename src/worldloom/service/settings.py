@@ -9,13 +9,16 @@ MIB = 1 << 20
 class Settings:
     """How a service runs. token '' means that nobody is asked for one: tests only, `loom serve` always has one.
 
-    threads: of one batch. names: what the Host header may say besides addresses of this machine.
+    names: what the Host header may say besides addresses of this machine. arrays: beginnings of the paths whose bodies hold arrays.
+    threads: of one batch.
     """
 
     token: str = ""
+    arrays: tuple[str, ...] = ("/api/simulation/", "/api/genetics/")
     names: tuple[str, ...] = ()
     threads: int = 1
     body_bytes: int = 8 * MIB
+    order_bytes: int = MIB // 4  # of a body that holds no arrays; of those any number may be on their way
     items: int = 4096
     seconds: float = 30.0  # of one request
     patience: float = 1.0  # s of work that may wait before requests are refused

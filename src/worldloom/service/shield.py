@@ -125,7 +125,8 @@ class Shield:
 
     async def with_body(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         """A receive that gives the request's body in one piece. Raises Answered for one that is refused, Gone without a sender."""
-        size = length(headers, self.settings.body_bytes)
+        most = self.settings.body_bytes if scope["path"].startswith(self.settings.arrays) else self.settings.order_bytes
+        size = length(headers, most)
         check_coding(headers)
         if size == 0 or (size is None and b"transfer-encoding" not in headers and scope["http_version"] in ("1.0", "1.1")):
             return receive
@@ -133,7 +134,7 @@ class Shield:
             check_type(headers)
         try:
             async with asyncio.timeout(self.settings.seconds):
-                body = await read(receive, self.settings.body_bytes)
+                body = await read(receive, most)
         except TimeoutError:
             message = f"The body did not arrive within {self.settings.seconds:g} s. Expected all of it by then. Send less at once."
             raise refused(408, message, connection="close") from None

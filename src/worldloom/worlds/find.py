@@ -1,8 +1,9 @@
 """Installed worlds, by entry point: `[project.entry-points."worldloom.worlds"] pendulum = "my_pendulum:WORLD"`. The only registry."""
 
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
 from worldloom.core.errors import UnknownName, WorldAuthorError
+from worldloom.core.plugins import plugins
 from worldloom.core.world import World
 
 GROUP = "worldloom.worlds"
@@ -10,7 +11,7 @@ GROUP = "worldloom.worlds"
 
 def installed() -> dict[str, EntryPoint]:
     """Entry points of all installed worlds, by name; nothing is imported."""
-    return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
+    return plugins(GROUP)
 
 
 def find(name: str | World) -> World:

@@ -18,11 +18,12 @@ from worldloom.evolve.search import Search, ask, genome_of, restored
 from worldloom.runtime import run as runs
 from worldloom.runtime.session import batch_from, begun
 from worldloom.service.admission import Kind
-from worldloom.service.batches import Task, blaming, carried, declared, fitted, numbers, sent_state, state_from, world_of
+from worldloom.service.batches import Task, blaming, carried, declared, fitted, numbers, sent_state, state_from
 from worldloom.service.problems import TooLarge
 from worldloom.service.routes.simulation import genes_of
 from worldloom.service.schemas import EvolveOrder, FirstGeneration, GenerateOrder, NextGeneration
 from worldloom.service.wire import UNPACKED
+from worldloom.worlds.find import find
 
 router = APIRouter(prefix="/api/genetics", tags=["genetics"])
 
@@ -43,7 +44,7 @@ async def evolve(request: Request) -> Response:
 
 def generation(order: GenerateOrder, request: Request) -> Task:
     """The task that an order asks for. Raises InputError, UnknownName, TooLarge."""
-    world, most = world_of(order.world), request.app.state.service.settings.items
+    world, most = find(order.world), request.app.state.service.settings.items
     if order.population > most:
         raise TooLarge(f"population = {order.population} is too many for a request. Expected at most {most}. Start a run instead.")
     check_weight(world, order)
@@ -77,7 +78,7 @@ def check_weight(world: World, order: GenerateOrder) -> None:
 
 def breeding(order: EvolveOrder, request: Request) -> Task:
     """The task that an order asks for. Raises InputError, UnknownName, TooLarge."""
-    world, most = world_of(order.world), request.app.state.service.settings.items
+    world, most = find(order.world), request.app.state.service.settings.items
     given, sizes, _ = runs.sorted_settings(world, order.strategy, order.settings)
     record = genes_of(world, order.mode, {**given, **sizes})
     arrays = fitted("genomes", order.genomes, record, most=most, bounded=world.genome is None)

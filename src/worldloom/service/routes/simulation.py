@@ -20,7 +20,7 @@ from worldloom.runtime.session import batch_from, begun, sorted_settings
 from worldloom.runtime.store import Store
 from worldloom.runtime.versions import versions
 from worldloom.service.admission import Job
-from worldloom.service.batches import Task, blaming, carried, declared, fitted, world_of
+from worldloom.service.batches import Task, blaming, carried, declared, fitted
 from worldloom.service.schemas import BatchOrder, BatchOutcome
 
 router = APIRouter(prefix="/api/simulation", tags=["simulation"])
@@ -39,7 +39,7 @@ async def batch(request: Request) -> Response:
 
 def simulation(order: BatchOrder, request: Request) -> Task:
     """The task that an order asks for. Raises InputError, UnknownName, TooLarge."""
-    service, world = request.app.state.service, world_of(order.world)
+    service, world = request.app.state.service, find(order.world)
     if order.keep is not None:
         keep_from(order.keep)
         check_keepable(world, order)
