@@ -625,3 +625,11 @@ def test_other_scopes_pass():
 
     asyncio.run(Shield(app, Settings(token=TOKEN))({"type": "lifespan"}, None, None))
     assert scopes == [{"type": "lifespan"}]
+
+
+def test_only_bodies_of_arrays_may_be_large():
+    for path, status in (("/api/runs", 413), ("/api/simulation/batch", 204)):
+        app = Called()
+        headers = [*OPEN, ("content-length", "300000")]
+        sent, _ = asked(Shield(app, Settings()), method="POST", path=path, messages=PIECE, headers=headers)
+        assert sent[0]["status"] == status and bool(app.bodies) == (status == 204)

@@ -155,7 +155,7 @@ def test_a_request_is_one_line_with_what_it_was_and_took(http, log):
     assert (line["bytes_in"], line["bytes_out"]) == (8, len(answer.content))
     assert before <= datetime.fromisoformat(line["time"]) <= datetime.now(UTC) and line["time"].endswith("Z")
     assert set(line["spans"]) == {"outer"} and 0 <= line["spans"]["outer"] <= line["ms"]
-    assert line["id"] == answer.headers["x-request-id"] and re.fullmatch("[0-9a-f]{16}", line["id"])
+    assert line["id"] == answer.headers["x-request-id"] and re.fullmatch("[0-9a-f]{8}-[0-9a-f]+", line["id"])
 
 
 def test_every_request_has_an_id_of_its_own_whatever_the_client_says(http):
@@ -478,11 +478,11 @@ def test_watching_and_shielding_an_empty_request_cost_less_than_100_microseconds
     ]
 
     async def seconds(count):
-        start = time.perf_counter()
+        start = time.thread_time()
         for _ in range(count):
             scope = {"type": "http", "http_version": "1.1", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
             await app(scope, nothing, swallow)
-        return (time.perf_counter() - start) / count
+        return (time.thread_time() - start) / count
 
-    assert min(asyncio.run(seconds(300)) for _ in range(7)) < 100e-6  # measured: 31
+    assert min(asyncio.run(seconds(300)) for _ in range(7)) < 100e-6  # of the processor, so that neighbours do not count; measured: 31
     assert told(log)["status"] == 200

@@ -125,7 +125,9 @@ class Shield:
 
     async def with_body(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         """A receive that gives the request's body in one piece. Raises Answered for one that is refused, Gone without a sender."""
-        most = self.settings.body_bytes if scope["path"].startswith(self.settings.arrays) else self.settings.order_bytes
+        most = self.settings.body_bytes
+        if not scope["path"].startswith(self.settings.arrays):
+            most = min(most, self.settings.order_bytes)
         size = length(headers, most)
         check_coding(headers)
         if size == 0 or (size is None and b"transfer-encoding" not in headers and scope["http_version"] in ("1.0", "1.1")):
