@@ -1,8 +1,8 @@
 """Stores: the contract on each of them, and what only a database can get wrong."""
 
-import postgres
 import pytest
 
+from tests import postgres
 from worldloom.core.errors import InputError, UnknownName
 from worldloom.runtime.record import Keep, fresh_id, individual_from, individual_name, keep_from, now
 from worldloom.runtime.store import open_store

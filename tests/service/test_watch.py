@@ -484,5 +484,7 @@ def test_watching_and_shielding_an_empty_request_cost_less_than_100_microseconds
             await app(scope, nothing, swallow)
         return (time.thread_time() - start) / count
 
-    assert min(asyncio.run(seconds(300)) for _ in range(7)) < 100e-6  # of the processor, so that neighbours do not count; measured: 31
+    assert (
+        min(asyncio.run(seconds(300)) for _ in range(7)) < 100e-6
+    )  # of the processor, so that neighbours do not count; measured: 31
     assert told(log)["status"] == 200

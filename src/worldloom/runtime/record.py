@@ -154,9 +154,14 @@ def individual_name(generation: int, individual: int) -> str:
     return f"{generation}-{individual}"
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is a whole number that a database's columns hold."""
+    return text.isascii() and text.isdecimal() and len(text) < 10
+
+
 def individual_from(name: str) -> tuple[int, int]:
     """(generation, index) of an individual's name. Raises InputError for anything else."""
     generation, dash, individual = name.partition("-")
-    if not (dash and generation.isdecimal() and individual.isdecimal()):
-        raise InputError(f"{name!r} names no individual. Expected <generation>-<index>. Write for example '12-307'.")
+    if not (dash and is_number(generation) and is_number(individual)):
+        raise InputError(f"{name[:40]!r} names no individual. Expected <generation>-<index>. Write for example '12-307'.")
     return int(generation), int(individual)

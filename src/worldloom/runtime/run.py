@@ -86,8 +86,7 @@ def planned(
     """The record of a run that has not begun, checked by starting its search. Raises what `begin` raises."""
     if not 1 <= generations <= MOST_GENERATIONS:
         raise InputError(f"{generations} generations are out of range. Expected 1 or more, at most {MOST_GENERATIONS}.")
-    if not name.isprintable():
-        raise InputError(f"Name {name!r} cannot be shown. Expected text without line breaks and control characters.")
+    check_name(name)
     keep_from(keep)
     settings, sizes, options = sorted_settings(world, strategy, given or {})
     options = {**world.search.get(strategy, {}), **options}
@@ -104,6 +103,14 @@ def planned(
         id=run_id, name=name or run_id, world=world.name, world_version=world.version, seed=seed, config=config,
         versions=versions(world), status=status,
     )  # fmt: skip
+
+
+def check_name(name: str) -> None:
+    """Raises InputError for a name that would break a table or a terminal."""
+    if not name.isprintable():
+        raise InputError(
+            f"Name {name!r} cannot be shown. Expected text without line breaks and control characters. Leave them out."
+        )
 
 
 def search_of(run: Run, world: World) -> Search:
@@ -278,11 +285,12 @@ def carry_on(store: Store, hold: Hold, evaluator: Evaluator, world: World, *, li
 
 def fork(ref: str, store: Store, generation: int, *, name: str = "", seed: int | None = None) -> Run:
     """A new run that shares generations 0 to `generation` with another. With a seed of its own it goes its own way from there."""
+    check_name(name)
     run = store.run(ref)
-    count = len(store.generations(run.id))
+    count = store.lengths([run.id])[0]
     if not 0 <= generation < count:
-        there = f"from 0 to {count - 1}" if count else "none yet"
-        raise InputError(f"Run {run.name!r} has no generation {generation} to fork from. Its generations: {there}.")
+        there = f"0 to {count - 1}" if count else "one, and it has none yet"
+        raise InputError(f"Run {run.name!r} has no generation {generation} to fork from. Expected {there}. Choose another.")
     new_id, own = fresh_id(), run.seed if seed is None else seed
     run_key(own)  # raises for a number that is no seed
     child = replace(

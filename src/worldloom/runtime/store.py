@@ -37,6 +37,7 @@ from worldloom.runtime.record import (
     Run,
     Summary,
     individual_name,
+    is_number,
 )
 
 ORDERS = {"fitness": False, "-fitness": True, "individual": False, "-individual": True}  # order: descending
@@ -281,8 +282,8 @@ def check_order(order: str, limit: int) -> None:
 def cursor_parts(cursor: str) -> tuple[int, int]:
     """(generation, individuals already given) of a page's cursor."""
     generation, _, given = cursor.partition(".")
-    if not (generation.isdecimal() and given.isdecimal()):
-        raise InputError(f"Cursor {cursor!r} is not one that a page gave. Expected the text that came with the page before.")
+    if not (is_number(generation) and is_number(given)):
+        raise InputError(f"Cursor {cursor[:40]!r} is not one that a page gave. Expected the text that came with the page before.")
     return int(generation), int(given)
 
 

@@ -6,6 +6,7 @@ Watch (log, times, metrics)  >  Shield (who may come in, with what)  >  FastAPI:
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -46,7 +47,10 @@ def application(store: Store, settings: Settings, *, ready: bool = True) -> tupl
 
     ready: False until somebody sets `Service.ready`: meanwhile /readyz says so.
     """
-    app = FastAPI(title="Worldloom", openapi_url="/openapi.json", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="Worldloom", openapi_url="/openapi.json", docs_url=None, redoc_url=None, lifespan=lifespan, version=version("worldloom"),
+        redirect_slashes=False,
+    )  # fmt: skip
     service = Service(settings=settings, store=store, gate=Gate(settings), ready=ready)
     app.state.service, app.state.meters = service, Meters()
     problems.install(app)

@@ -23,10 +23,10 @@ from worldloom.core.errors import InputError, JobError, StoreError, UnknownName,
 from worldloom.core.field import Field, Record, fields
 from worldloom.runtime.arrays import SENT, pack, unpack
 from worldloom.service.admission import Job, Kind
-from worldloom.service.bodies import described
+from worldloom.service.bodies import described, document_in
 from worldloom.service.problems import TooLarge, problem, refusals
 from worldloom.service.schemas import ComputeOrder
-from worldloom.service.wire import BINARY, UNPACKED, Document, answer, document_of
+from worldloom.service.wire import BINARY, UNPACKED, Document, answer
 
 T = TypeVar("T")
 Order = TypeVar("Order", bound=ComputeOrder)
@@ -123,11 +123,7 @@ def blaming(what: str) -> Iterator[None]:
 
 def order_of(model: type[Order], content_type: str, body: bytes) -> Order:
     """The order that a body holds. Raises UnknownName with the nearest name, InputError or ValidationError for what is no order."""
-    try:
-        document = document_of(content_type, body)
-    except StoreError as error:
-        why = str(error).partition(". ")[0].partition(": ")[2] or str(error)
-        raise InputError(f"The body's arrays are damaged: {why}. Expected one block of {BINARY}. Send it again.") from None
+    document = document_in(content_type, body)
     for name in document:
         if name not in model.model_fields:
             raise UnknownName("name in the body", name[:SHOWN], model.model_fields)

@@ -7,30 +7,21 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from worldloom.core.errors import InputError, StoreError
-from worldloom.service.problems import TooLarge
 from worldloom.service.wire import BINARY, JSON, document_of
 
 M = TypeVar("M", bound=BaseModel)
-SMALL = (
-    64 << 10
-)  # bytes of a body that is read on the event loop: checking 8 MiB of wrong names took 4 s, and nobody else was answered
 
 
 def body_of(model: type[M], *, optional: bool = False) -> Callable[[Request], Coroutine[Any, Any, M]]:
     """A dependency that gives the request's body as a model; optional: no body is one without values.
 
-    For bodies that are small; the dependency raises TooLarge for others. The framework's own reading would let JSON of any depth
-    through, and knows no bytes.
+    For bodies that the shield keeps small. The framework's own reading would let JSON of any depth through, and knows no bytes.
     """
 
     async def read(request: Request) -> M:
         body = await request.body()
         if not body and optional:
             return model()
-        if len(body) > SMALL:
-            raise TooLarge(
-                f"The body has {len(body)} bytes. Expected at most {SMALL} for this endpoint. Leave out what it does not know."
-            )
         return model.model_validate(document_in(request.headers.get("content-type", JSON), body))
 
     return read

@@ -22,6 +22,7 @@ from worldloom.runtime.versions import versions
 from worldloom.service.admission import Job
 from worldloom.service.batches import Task, blaming, carried, declared, fitted
 from worldloom.service.schemas import BatchOrder, BatchOutcome
+from worldloom.worlds.find import find
 
 router = APIRouter(prefix="/api/simulation", tags=["simulation"])
 _threads = threading.local()  # evaluators keep the memory of the last batch, so each thread of the gate has its own
