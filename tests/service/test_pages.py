@@ -167,7 +167,7 @@ def test_the_page_says_how_to_come_in_what_to_send_and_how_much(page):
         "application/json",
         "application/vnd.worldloom",
         "3 MiB",
-        "777 items",
+        "777 lanes",
         "30 s",
     ):
         assert words in told

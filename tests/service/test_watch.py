@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import anyio.to_thread
 import httpx
 import pytest
+from anyio import BrokenResourceError
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from live import live
@@ -488,3 +489,16 @@ def test_watching_and_shielding_an_empty_request_cost_less_than_100_microseconds
         min(asyncio.run(seconds(300)) for _ in range(7)) < 100e-6
     )  # of the processor, so that neighbours do not count; measured: 31
     assert told(log)["status"] == 200
+
+
+def test_a_stream_that_nobody_reads_any_more_is_no_fault(log):
+    async def left(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise BrokenResourceError
+
+    app = Watch(left, Meters())
+    scope = {"type": "http", "http_version": "1.1", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    with pytest.raises(BrokenResourceError):
+        asyncio.run(app(scope, nothing, swallow))
+    record = log.get(timeout=10)
+    assert record.levelname == "INFO" and "fault" not in json.loads(record.getMessage())

@@ -1,4 +1,5 @@
-"""Examples in OpenAPI: requests that were sent and what was answered, from examples.json. A test sends them again and compares."""
+"""What OpenAPI tells beyond what FastAPI knows: the token, and examples: requests that were sent and what was answered, from
+examples.json. A test sends them again and compares."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from fastapi import FastAPI
 
 from worldloom.service.wire import JSON
 
+OPEN = ("/healthz", "/readyz")  # want no token
 FILE = Path(__file__).with_name("examples.json")
 
 
@@ -19,6 +21,7 @@ def install(app: FastAPI) -> None:
     def shown() -> dict[str, Any]:
         if app.openapi_schema is None:
             add(plain(), orjson.loads(FILE.read_bytes()))
+            secure(plain())
         return plain()
 
     app.openapi = shown  # type: ignore[method-assign]
@@ -35,3 +38,11 @@ def add(document: dict[str, Any], examples: dict[str, Any]) -> None:
         if "request" in example:
             operation["requestBody"]["content"][JSON]["example"] = example["request"]
         operation["responses"][str(example["status"])]["content"][JSON]["example"] = example["response"]
+
+
+def secure(document: dict[str, Any]) -> None:
+    """Says that everything but the probes wants the token."""
+    document.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"token": []}]
+    for path in OPEN:
+        document["paths"][path]["get"]["security"] = []

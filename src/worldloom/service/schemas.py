@@ -11,8 +11,20 @@ Word = Annotated[str, StringConstraints(max_length=200)]
 Numbers = {"type": "array", "items": {}, "description": "[individual, ...]"}
 Arrays = Annotated[
     dict[str, Any],
-    WithJsonSchema({"type": "object", "additionalProperties": Numbers, "description": "arrays by name, individuals first"}),
+    WithJsonSchema(
+        {"type": "object", "additionalProperties": Numbers, "description": "arrays by name, individuals or lanes first"}
+    ),
 ]
+WorldName = Annotated[Word, Field(description="an installed world")]
+ModeName = Annotated[Word | None, Field(description="accuracy for speed; absent: the world's first mode")]
+StrategyName = Annotated[Word, Field(description="how a generation follows from the one before")]
+Settings = Annotated[
+    dict[Word, int | float | Word],
+    Field(description="parameters and sizes of the world; for breeding also options of the strategy"),
+]
+Keep = Annotated[Word, Field(description="whose replays are kept: default, none, all, or top,random,bottom such as 10,10,5")]
+Seed = Annotated[int, Field(ge=0, le=2**64 - 1, description="the same seed gives the same bits; 0 to 2^64 - 1")]
+Title = Annotated[Word, Field(description="a name to find it by; absent: its id")]
 
 
 class Document(BaseModel):
@@ -87,29 +99,31 @@ class WorldInfo(Document):
 class RunOrder(Document):
     """A run to start: what `loom evolve` takes."""
 
-    world: Word
-    population: int = Field(200, ge=1, le=1_000_000)  # a generation has to fit a worker's memory
+    world: WorldName
+    population: int = Field(
+        200, ge=1, le=1_000_000, description="individuals in each generation"
+    )  # one has to fit a worker's memory
     generations: int = Field(50, ge=1, le=1_000_000_000)
-    seed: int = Field(1, ge=0, le=2**64 - 1)
-    mode: Word | None = None
-    strategy: Word = "genetic"
-    settings: dict[Word, int | float | Word] = {}
-    name: Word = ""
-    keep: Word = "default"
+    seed: Seed = 1
+    mode: ModeName = None
+    strategy: StrategyName = "genetic"
+    settings: Settings = {}
+    name: Title = ""
+    keep: Keep = "default"
 
 
 class ResumeOrder(Document):
     """How far to carry a run on; absent: to its planned number."""
 
-    generations: int | None = Field(None, ge=1, le=1_000_000_000)
+    generations: int | None = Field(None, ge=1, le=1_000_000_000, description="how many in all, those that are stored among them")
 
 
 class ForkOrder(Document):
     """Where a new run leaves another. With a seed of its own it goes its own way from there."""
 
-    generation: int = Field(ge=0, le=1_000_000_000)
-    seed: int | None = Field(None, ge=0, le=2**64 - 1)
-    name: Word = ""
+    generation: int = Field(ge=0, le=1_000_000_000, description="the last one that both share")
+    seed: Seed | None = None
+    name: Title = ""
 
 
 class Best(Document):
@@ -206,8 +220,6 @@ class IndividualWhole(IndividualInfo):
     outcome: dict[str, Any]
 
 
-Whole = Annotated[int, Field(ge=0, le=2**64 - 1)]
-Settings = dict[Word, float | Word]
 Fitness = Annotated[
     Any,
     WithJsonSchema({"type": "array", "items": {"type": ["number", "null"]}, "description": "[individual]; null: does not count"}),
@@ -224,31 +236,25 @@ State = Annotated[
 
 
 class ComputeOrder(Document):
-    """What all compute requests say. Types are strict: a text is no number, and neither is true.
+    """What all compute requests say."""
 
-    settings: parameters and sizes of the world; for breeding also options of the strategy.
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    world: Word
-    mode: Word | None = None
+    world: WorldName
+    mode: ModeName = None
     settings: Settings = {}
 
 
 class BatchOrder(ComputeOrder):
     """Lanes to run for a whole life. Exactly one of genomes and inputs.
 
-    Lane k has the key of individual k of `generation` in a run with this seed. keep: a keep policy, such as 'default' or
-    '10,10,5': the batch is stored as a run, so that its lanes can be replayed. steps absent: the world's own number.
+    Lane k has the key of individual k of `generation` in a run with this seed.
     """
 
-    seed: Whole = 1
-    generation: int = Field(0, ge=0, le=10**9)
+    seed: Seed = 1
+    generation: int = Field(0, ge=0, le=10**9, description="in which these lanes live: their random numbers depend on it")
     genomes: Arrays | None = None
     inputs: Arrays | None = None
-    keep: Word | None = None
-    steps: int | None = Field(None, ge=1, le=2**53)
+    keep: Keep | None = Field(None, description="as for a run; where it is given the batch is stored as a run of one generation")
+    steps: int | None = Field(None, ge=1, le=2**53, description="of a life; absent: the world's own number")
 
 
 class ReplayHandle(Document):
@@ -282,8 +288,8 @@ class GenerateOrder(ComputeOrder):
     """Individuals to draw: generation 0 of a run with this seed and population."""
 
     population: int = Field(ge=1)
-    seed: Whole = 1
-    strategy: Word = "genetic"
+    seed: Seed = 1
+    strategy: StrategyName = "genetic"
 
 
 class FirstGeneration(Document):
@@ -303,9 +309,9 @@ class EvolveOrder(ComputeOrder):
 
     genomes: Arrays
     fitness: Fitness
-    seed: Whole
+    seed: Seed
     generation: int = Field(ge=0, lt=10**9)
-    strategy: Word = "genetic"
+    strategy: StrategyName = "genetic"
     state: State = None
 
 

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from anyio import BrokenResourceError, ClosedResourceError
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,6 +33,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 SPAN_SECONDS = (1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0)
 NAMES = 64  # of spans, and of worlds, that get a label of their own
 NONE, OTHER = "none", "other"
+LEFT = (BrokenResourceError, ClosedResourceError)  # what a stream that nobody reads ends with
 PATH, FAULT = 1000, 16_000  # characters of them in a line
 NO_TOKEN = re.compile(r"[^A-Za-z0-9_.-]")  # what may not stand in a name of Server-Timing
 START = secrets.token_hex(4)  # of this process, so that numbers of several do not meet
@@ -162,6 +164,8 @@ class Watch:
         self.meters.in_flight.inc()
         try:
             await self.app(scope, taking(noted, receive), giving(noted, send))
+        except LEFT:  # the sender went away in the middle of an answer: no fault of ours
+            raise
         except BaseException as error:  # cancelled ones too: they are logged as well, and go on below
             noted.fault = error
             # After a whole answer the log says all there is; before one, the server has to close the connection.

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from worldloom.service.problems import PROBLEM
 from worldloom.service.settings import MIB, Settings
 from worldloom.service.wire import BINARY, DEPTH, JSON
 
@@ -108,9 +109,10 @@ def introduction(settings: Settings, address: str) -> Html:
             element("code", "Accept"), " what you want. worldloom.Client speaks both.",
         ),
         "Limits": joined(
-            f"A body has at most {settings.body_bytes / MIB:g} MiB and {settings.items} items, JSON at most {DEPTH} levels; it arrives "
-            f"within {settings.seconds:g} s, uncompressed. Above that: 413, 422, 408, 415. A service with enough to do answers 429 and "
-            "says in Retry-After when to ask again.",
+            f"A body has at most {settings.body_bytes / MIB:g} MiB and {settings.items} lanes, without arrays "
+            f"{settings.order_bytes / 1024:g} KiB; JSON has at most {DEPTH} levels. It arrives within {settings.seconds:g} s, "
+            "uncompressed. Above that: 413, 422, 408, 415. A service with enough to do answers 429 and says in Retry-After when to ask "
+            "again.",
         ),
         "Errors": joined("Anything else than success is a problem document: title, status, and a sentence in detail."),
         "Machine-readable": joined("This page as OpenAPI: ", element("a", "/openapi.json", href="/openapi.json"), f", at {address}."),
@@ -151,11 +153,22 @@ def endpoint(path: str, method: str, operation: Schema, schemas: Schema, address
         parts += [element("h3", "Parameters"), rows(parameter(found) for found in parameters)]
     for form, media in operation.get("requestBody", {}).get("content", {}).items():
         parts += [element("h3", "Body, ", element("code", form)), body(media.get("schema", {}), schemas)]
-    answers = operation.get("responses", {}).items()
-    parts += [element("h3", "Answers"), rows(answer(status, found) for status, found in answers)]
+    parts += [element("h3", "Answers"), rows(answers(operation.get("responses", {})))]
     if line := curl(path, method, operation, schemas, address):
         parts += [element("h3", "Example"), element("pre", element("code", line), tabindex="0")]
     return element("section", *parts)
+
+
+def answers(responses: Schema) -> Iterator[tuple[Html, Html, str]]:
+    """A line about each answer; one about all that are problem documents."""
+    problems = [status for status, found in responses.items() if list(found.get("content", {})) == [PROBLEM]]
+    yield from (answer(status, found) for status, found in responses.items() if status not in problems)
+    if problems:
+        yield (
+            joined(element("code", " ".join(sorted(problems)))),
+            joined("as ", element("code", PROBLEM)),
+            "refused: `detail` says why",
+        )
 
 
 def paragraphs(text: str) -> list[Html]:
