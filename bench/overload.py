@@ -24,7 +24,7 @@ from service import BATCH, SEED, TOKEN, serving
 
 import worldloom
 from worldloom.core.errors import MachineError
-from worldloom.service.calls import packed
+from worldloom.service.forms import packed
 
 COLUMNS = ("what", "measured", "unit", "goal")
 CREATURES = 256
@@ -83,7 +83,7 @@ def batch_request(url):
     """The request of which there are too many, as bytes."""
     with worldloom.Client(url, token=TOKEN) as client:
         genomes = client.generate("creatures", CREATURES, seed=SEED).genomes
-    _, body = packed({"world": "creatures", "seed": SEED, "genomes": genomes})
+    body = packed({"world": "creatures", "seed": SEED, "genomes": genomes})
     return message("POST", BATCH, TOKEN, body=body)
 
 

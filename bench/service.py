@@ -25,7 +25,7 @@ from load import BINARY, JSON, Line, message
 
 import worldloom
 from worldloom.core.errors import MachineError
-from worldloom.service.calls import packed
+from worldloom.service.forms import packed
 
 COLUMNS = ("what", "p50 ms", "p95 ms", "p99 ms", "most ms", "times Python", "goal")
 TOKEN = "correct-horse-battery"
@@ -104,7 +104,7 @@ def phases(head):
 
 def contenders(client, line, genomes, threads):
     """What each contender for a batch does, by name; `line` also gives phases."""
-    _, body = packed({"world": "creatures", "seed": SEED, "genomes": genomes})
+    body = packed({"world": "creatures", "seed": SEED, "genomes": genomes})
     request = message("POST", BATCH, TOKEN, body=body)
 
     def by_json():

@@ -334,7 +334,7 @@ def test_runs_are_paused_resumed_cancelled_and_forked(client, done):
 def test_a_replay_is_fetched_once_and_asked_about_afterwards(client, done, store, monkeypatch):
     first = client.replay(done.id, "2-1")
     fetched = []
-    monkeypatch.setattr(client_module, "blocks_of", lambda response: fetched.append(response))
+    monkeypatch.setattr(client_module, "in_blocks", lambda response, read: fetched.append(response))
     again = client.replay(done.id, "2-1")
     assert not fetched and again is not first and all(again[name] is array for name, array in first.items())
     wanted = unpack(frames(store, done.id, 2, 1))
@@ -785,12 +785,3 @@ def test_the_client_loads_no_framework_no_database_and_no_compiler():
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert ended.stdout.strip() == "set()", ended.stderr
-
-
-def test_the_two_halves_of_the_wire_agree():
-    from worldloom.service import calls, problems, wire
-
-    assert (calls.BINARY, calls.JSON, calls.PROBLEM) == (wire.BINARY, wire.JSON, problems.PROBLEM)
-    document = {"seed": 3, "genomes": {"a": np.arange(3)}, "fitness": np.ones(3), "state": {}}
-    kind, content = calls.packed(document)
-    assert content == wire.packed(document) and kind == wire.BINARY

@@ -24,9 +24,10 @@ from worldloom.core.field import Field, Record, fields
 from worldloom.runtime.arrays import SENT, pack, unpack
 from worldloom.service.admission import Job, Kind
 from worldloom.service.bodies import described, document_in
+from worldloom.service.forms import BINARY, Document
 from worldloom.service.problems import TooLarge, problem, refusals
 from worldloom.service.schemas import ComputeOrder
-from worldloom.service.wire import BINARY, UNPACKED, Document, answer
+from worldloom.service.wire import UNPACKED, answer
 
 T = TypeVar("T")
 Order = TypeVar("Order", bound=ComputeOrder)

@@ -7,7 +7,8 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from worldloom.core.errors import InputError, StoreError
-from worldloom.service.wire import BINARY, JSON, document_of
+from worldloom.service.forms import BINARY, JSON
+from worldloom.service.wire import document_of
 
 M = TypeVar("M", bound=BaseModel)
 

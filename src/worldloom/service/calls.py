@@ -10,7 +10,7 @@ The client's half of wire.py, which needs the web framework; this needs httpx on
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
 from math import isfinite
@@ -33,10 +33,9 @@ from worldloom.core.errors import (
     UnknownName,
     WorldloomError,
 )
-from worldloom.runtime.arrays import SENT, pack, unpack_with_meta
+from worldloom.runtime.arrays import SENT, pack
+from worldloom.service.forms import BINARY, EVENTS, JSON, PROBLEM, split, unpacked
 
-BINARY, JSON, PROBLEM = "application/vnd.worldloom", "application/json", "application/problem+json"
-HTML, EVENTS = "text/html", "text/event-stream"
 TOKEN = "WORLDLOOM_TOKEN"  # environment variable
 UNPACKED = 4 << 30  # bytes of arrays in one answer
 KEEP_ALIVE = 4.0  # s that a connection may idle: servers close theirs after 5, and a POST must not meet that moment
@@ -44,6 +43,7 @@ LEAST_PAUSE, MOST_PAUSE = 0.1, 5.0  # s between two attempts, where Retry-After 
 BUSY, GATEWAY = (429, 503), (502, 504)  # statuses
 LONGEST = 2000  # letters of a sentence that is passed on
 
+T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
 Document = dict[str, Any]
 
@@ -236,17 +236,10 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is neither")
 
 
-def packed(document: Mapping[str, Any]) -> tuple[str, bytes]:
+def sent(document: Mapping[str, Any]) -> tuple[str, bytes]:
     """(content type, content) of a document with arrays and groups of arrays. Raises InputError for what cannot be sent."""
-    meta, arrays = {}, {}
-    for name, value in document.items():
-        if isinstance(value, np.ndarray):
-            arrays[name] = value
-        elif isinstance(value, Mapping) and value and all(isinstance(member, np.ndarray) for member in value.values()):
-            arrays |= {f"{name}/{member}": array for member, array in value.items()}
-        else:
-            meta[name] = value
-    return BINARY, pack(arrays, meta=orjson.loads(as_json(meta)), form=SENT)
+    plain, arrays = split(document)
+    return BINARY, pack(arrays, meta=orjson.loads(as_json(plain)), form=SENT)
 
 
 # ---- what comes back -------------------------------------------------------------------------------------------------------------
@@ -256,14 +249,7 @@ def document_of(response: httpx.Response, accept: str = JSON) -> Document:
     """What an answer says, in the form that was asked for. Raises MachineError for anything else."""
     check_kind(response, accept)
     if accept == BINARY:
-        arrays, document = blocks_of(response)
-        for path, array in arrays.items():
-            group, slash, name = path.partition("/")
-            if not slash:
-                document[path] = array
-            elif isinstance(members := document.setdefault(group, {}), dict):
-                members[name] = array
-        return document
+        return in_blocks(response, unpacked)
     try:
         document = orjson.loads(response.content)
     except orjson.JSONDecodeError:
@@ -273,10 +259,10 @@ def document_of(response: httpx.Response, accept: str = JSON) -> Document:
     return document
 
 
-def blocks_of(response: httpx.Response) -> tuple[dict[str, Any], Document]:
-    """(arrays, meta) of an answer in bytes. Raises MachineError where they are damaged."""
+def in_blocks(response: httpx.Response, read: Callable[..., T]) -> T:
+    """What a function reads from an answer in bytes. Raises MachineError where they are damaged."""
     try:
-        return unpack_with_meta(response.content, limit=UNPACKED)
+        return read(response.content, limit=UNPACKED)
     except StoreError:
         raise foreign(place_of(response), "damaged arrays") from None
 

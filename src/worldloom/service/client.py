@@ -21,26 +21,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from worldloom.core.errors import InputError, JobError
 from worldloom.core.field import Arrays
+from worldloom.runtime.arrays import unpack
 from worldloom.service import schemas
 from worldloom.service.calls import (
-    BINARY,
-    HTML,
-    JSON,
     Calls,
     Document,
     Model,
     as_json,
-    blocks_of,
     check_kind,
     document_of,
     foreign,
-    packed,
+    in_blocks,
     path_of,
     place_of,
     record,
+    sent,
 )
 from worldloom.service.exchange import Generation, Lanes, Replays, Simulated, array_of, arrays_in, named
 from worldloom.service.following import Event, Following
+from worldloom.service.forms import BINARY, HTML, JSON
 
 PAGE = 200  # runs or individuals in one answer
 FAILED = "failed"
@@ -243,7 +242,7 @@ class Client:
                 raise foreign(place_of(response), "304 to what nobody holds")
             return dict(held)
         check_kind(response, BINARY)
-        arrays, _ = blocks_of(response)
+        arrays = in_blocks(response, unpack)
         self._replays.hold(path, response.headers.get("etag", ""), arrays)
         return arrays
 
@@ -289,7 +288,7 @@ class Client:
 
     def _computed(self, model: type[Model], *parts: str, order: Mapping[str, Any]) -> tuple[Model, str]:
         """(what was computed, where it came from)."""
-        response = self._calls.answer("POST", path_of(*parts), body=packed(order), accept=BINARY)
+        response = self._calls.answer("POST", path_of(*parts), body=sent(order), accept=BINARY)
         return record(model, document_of(response, BINARY), place_of(response)), place_of(response)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI
 
-from worldloom.service.wire import JSON
+from worldloom.service.forms import JSON
 
 OPEN = ("/healthz", "/readyz")  # want no token
 FILE = Path(__file__).with_name("examples.json")

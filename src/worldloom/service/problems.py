@@ -19,9 +19,9 @@ from worldloom.core.errors import (
     UnknownName,
     WorldloomError,
 )
+from worldloom.service.forms import PROBLEM
 from worldloom.service.wire import json_bytes
 
-PROBLEM = "application/problem+json"
 LATER = (429, 503)  # statuses that say when to ask again
 AGAIN = {"description": "s until to ask again", "required": True, "schema": {"type": "integer", "minimum": 1}}
 BEGINNING, END = 600, 600  # characters of a sentence that are told: a name that it repeats may be as long as a request

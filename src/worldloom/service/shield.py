@@ -22,9 +22,9 @@ from urllib.parse import quote, unquote_plus
 from fastapi import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from worldloom.service.forms import BINARY, JSON
 from worldloom.service.problems import problem
 from worldloom.service.settings import Settings
-from worldloom.service.wire import BINARY, JSON
 
 PROBES = ("/healthz", "/readyz")  # exactly these: whoever asks whether we live has no token
 COOKIE = "worldloom"

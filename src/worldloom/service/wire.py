@@ -1,9 +1,4 @@
-"""How documents travel: JSON for people, or named arrays as bytes for programs, as Content-Type and Accept say.
-
-A document is a mapping of plain values, and of groups of arrays: {"world": "creatures", "seed": 7, "genomes": {"position": …}}.
-In bytes (application/vnd.worldloom, runtime/arrays.py) the plain values are the meta mapping, and an array of a group is called
-"group/name".
-"""
+"""How documents travel: JSON for people, or named arrays as bytes for programs (forms.py), as Content-Type and Accept say."""
 
 import re
 from collections.abc import Mapping
@@ -15,9 +10,8 @@ import orjson
 from fastapi import Request, Response
 
 from worldloom.core.errors import InputError
-from worldloom.runtime.arrays import SENT, pack, unpack_with_meta
+from worldloom.service.forms import BINARY, JSON, Document, packed, unpacked
 
-BINARY, JSON = "application/vnd.worldloom", "application/json"
 DEPTH = 32  # brackets within brackets
 UNPACKED = 64 << 20  # bytes of arrays in one request
 GZIP_FROM = 1024  # bytes
@@ -25,20 +19,11 @@ GZIP_LEVEL, GZIP_FORM = 1, 31  # measured on genomes as JSON: level 6 takes 5x t
 TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.S)
 NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
-Document = Mapping[str, Any]
-
 
 def document_of(content_type: str, body: bytes) -> dict[str, Any]:
     """What a request's body says. Raises InputError for what is no document, StoreError for damaged arrays."""
     if content_type.partition(";")[0].strip().lower() == BINARY:
-        arrays, document = unpack_with_meta(body, limit=UNPACKED)
-        for path, array in arrays.items():
-            group, slash, name = path.partition("/")
-            if not slash:
-                document[path] = array
-            elif isinstance(members := document.setdefault(group, {}), dict):
-                members[name] = array
-        return document
+        return unpacked(body, limit=UNPACKED)
     check_depth(body)
     try:
         document = orjson.loads(body)
@@ -81,19 +66,6 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # arrays that are not contiguous, half precision, NumPy scalars
         return value.tolist()
     raise TypeError(type(value).__name__)
-
-
-def packed(document: Document) -> bytes:
-    """A document as named arrays and a meta mapping."""
-    meta, arrays = {}, {}
-    for name, value in document.items():
-        if isinstance(value, np.ndarray):
-            arrays[name] = value
-        elif isinstance(value, Mapping) and value and all(isinstance(member, np.ndarray) for member in value.values()):
-            arrays |= {f"{name}/{member}": array for member, array in value.items()}
-        else:
-            meta[name] = value
-    return pack(arrays, meta=meta, form=SENT)
 
 
 def gzipped(content: bytes) -> bytes:

@@ -16,9 +16,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from worldloom.service.problems import PROBLEM
+from worldloom.service.forms import BINARY, JSON, PROBLEM
 from worldloom.service.settings import MIB, Settings
-from worldloom.service.wire import BINARY, DEPTH, JSON
+from worldloom.service.wire import DEPTH
 
 STYLE = Path(__file__).with_name("docs.css").read_text(encoding="utf-8")
 STYLE_HASH = base64.b64encode(sha256(STYLE.encode()).digest()).decode()

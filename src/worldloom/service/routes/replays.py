@@ -14,11 +14,11 @@ from worldloom.runtime.record import Run, individual_name
 from worldloom.runtime.replay import replay
 from worldloom.runtime.replay_page import page
 from worldloom.runtime.store import Store
+from worldloom.service.forms import BINARY, HTML, JSON
 from worldloom.service.problems import refusals
 from worldloom.service.routes.runs import Known, Stored, placed
-from worldloom.service.wire import BINARY, JSON, json_bytes
+from worldloom.service.wire import json_bytes
 
-HTML = "text/html"
 router = APIRouter(prefix="/api/runs", tags=["runs"], responses=refusals(503))
 
 

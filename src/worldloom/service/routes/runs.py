@@ -11,6 +11,7 @@ from worldloom.runtime.run import MOST_GENERATIONS, fork, planned
 from worldloom.runtime.store import ORDERS, Store
 from worldloom.service import schemas
 from worldloom.service.bodies import answered, body_of, described
+from worldloom.service.forms import BINARY
 from worldloom.service.problems import Missing, refusals
 from worldloom.service.records import (
     GENERATION_NUMBERS,
@@ -22,7 +23,7 @@ from worldloom.service.records import (
     run_info,
     run_report,
 )
-from worldloom.service.wire import BINARY, answer
+from worldloom.service.wire import answer
 from worldloom.worlds.find import find
 
 router = APIRouter(prefix="/api/runs", tags=["runs"], responses=refusals(409, 503))
