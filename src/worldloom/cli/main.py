@@ -30,6 +30,7 @@ COMMANDS = {  # name: module of this package and the function in it
     "import": "import_:import_",
     "bench": "bench:bench",
     "serve": "serve:serve",
+    "profile": "profile:profile",
     "warm": "warm:warm",
     "doctor": "doctor:doctor",
 }
