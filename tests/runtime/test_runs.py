@@ -32,6 +32,18 @@ def test_a_name_that_cannot_be_shown_is_refused(name):
         planned(WORLD, name=name, **FEW)
 
 
+@pytest.mark.parametrize("name", ["a/b", " a", "a ", " ", ".", ".."])
+def test_a_name_that_no_path_can_hold_is_refused(name):
+    with pytest.raises(InputError, match="cannot be found again"):
+        planned(WORLD, name=name, **FEW)
+
+
+def test_a_population_that_no_store_could_hold_is_refused_before_it_begins():
+    with pytest.raises(InputError, match=r"individuals of \d+ bytes each are too many .* at most \d+"):
+        planned(WORLD, population=1_000_000, generations=1, seed=1)
+    assert planned(WORLD, population=100_000, generations=1, seed=1).config["population"] == 100_000
+
+
 def test_a_world_that_does_not_compile_leaves_no_run_behind():
     store, world = MemoryStore(), replace(WORLD, step=broken)
     with pytest.raises(WorldAuthorError, match="nowhere"):

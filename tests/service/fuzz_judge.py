@@ -11,6 +11,7 @@ from worldloom.service.wire import BINARY, document_of
 
 SLOWEST = 3.0  # s, on a machine that others use too; nearly all take less than 0.1
 LONGEST = 2000  # characters of a sentence
+NO_HTTP = b"Invalid HTTP request received. Expected"  # refused before the application sees it: it is no request
 CLOTHES = {
     "x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "cross-origin-resource-policy": "same-origin",
     "content-security-policy": "", "cache-control": "", "x-request-id": "", "server-timing": "total;dur=",
@@ -73,7 +74,8 @@ class Judge:
 def faults(status: int, headers: Mapping[str, str], body: bytes) -> list[str]:
     """What is wrong with an answer. Names of headers in small letters."""
     found = [f"status {status}"] if not 200 <= status < 500 and not (status == 503 and STOPPED in body) else []
-    found += [f"header {name} is missing" for name, value in CLOTHES.items() if name not in headers or value not in headers[name]]
+    worn = {name: value for name, value in CLOTHES.items() if not (NO_HTTP in body and name in ("x-request-id", "server-timing"))}
+    found += [f"header {name} is missing" for name, value in worn.items() if name not in headers or value not in headers[name]]
     found += ["no Retry-After"] if status in BUSY and not headers.get("retry-after", "").isdigit() else []
     if any(name.startswith("access-control-") for name in headers):
         found.append("opened to other origins")

@@ -9,13 +9,17 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from worldloom.service.protocol import Guarded
+
 
 @contextmanager
 def live(app: ASGIApp) -> Iterator[str]:
     """Serves an application; gives its address, such as http://127.0.0.1:41234."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", server_header=False))
+    server = uvicorn.Server(
+        uvicorn.Config(app, http=Guarded, log_config=None, access_log=False, lifespan="on", server_header=False)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:

@@ -19,7 +19,8 @@ class Served:
 
     def __init__(self, url: str, folder: Path, *words: str, port: int = 0) -> None:
         self.log = folder / f"serve-{time.monotonic_ns()}.log"
-        command = [Path(sys.executable).parent / "loom", "serve", "--store", url, "--port", str(port), "--token", TOKEN, *words]
+        store = ["--store", url] if url else []  # none: what the environment names
+        command = [Path(sys.executable).parent / "loom", "serve", *store, "--port", str(port), "--token", TOKEN, *words]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, text=True, start_new_session=True, cwd=folder

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -16,6 +16,7 @@ from served import TOKEN, Served
 
 from worldloom.core.errors import InputError
 from worldloom.service.crew import Crew
+from worldloom.service.routes.events import MOST
 from worldloom.service.serve import Plan, address, bound, is_loopback, settled
 
 LOOM = Path(sys.executable).parent / "loom"
@@ -162,6 +163,41 @@ def test_a_store_in_memory_is_served_by_one_process_that_does_everything(tmp_pat
     run = served.http.post("/api/runs", json={**TINY, "generations": 5}).json()["id"]
     until(lambda: served.http.get(f"/api/runs/{run}").json()["status"] == "finished")
     assert served.members() == {} and served.stop() == 0
+
+
+def test_a_store_that_the_environment_names_is_the_one_that_is_served(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLDLOOM_STORE", "memory:")
+    served = Served("", tmp_path).ready()
+    run = served.http.post("/api/runs", json={**TINY, "generations": 3}).json()["id"]
+    until(lambda: served.http.get(f"/api/runs/{run}").json()["status"] == "finished")
+    assert served.members() == {} and served.stop() == 0
+
+
+def test_streams_of_events_are_limited_and_places_are_given_back(served):
+    run = served.http.post("/api/runs", json={**TINY, "generations": 1000}).json()["id"]
+    served.http.post(f"/api/runs/{run}/pause")
+    until(lambda: served.http.get(f"/api/runs/{run}").json()["status"] == "paused")
+    with ExitStack() as open_ones:
+        client = open_ones.enter_context(httpx.Client(base_url=served.address, headers=served.http.headers, limits=httpx.Limits()))
+        for _ in range(MOST):
+            assert open_ones.enter_context(client.stream("GET", f"/api/runs/{run}/events")).status_code == 200
+        refused = served.http.get(f"/api/runs/{run}/events")
+        assert refused.status_code == 429 and "streams of events" in refused.json()["detail"]
+        began = time.monotonic()
+        assert served.http.get(f"/api/runs/{run}").status_code == 200 and time.monotonic() - began < 2
+
+    def free():
+        with served.http.stream("GET", f"/api/runs/{run}/events") as answer:
+            return answer.status_code == 200
+
+    until(free)
+
+
+def test_what_becomes_of_runs_is_in_the_log(served):
+    run = served.http.post("/api/runs", json={**TINY, "generations": 2}).json()["id"]
+    until(lambda: served.http.get(f"/api/runs/{run}").json()["status"] == "finished")
+    lines = until(lambda: [found for found in map(json.loads, served.log.read_text().splitlines()) if found.get("run") == run][1:])
+    assert lines[-1]["event"] == "finished"
 
 
 # Ending

@@ -22,7 +22,7 @@ def profile(
     fail_above: Annotated[str, typer.Option(metavar="SHARE", help="With compare: how much more is too much, such as 5%.")] = "",
     json: Json = False,
 ) -> None:
-    """Measure a request of the real service from spawn to warm, phase by phase; or compare two measurements."""
+    """Measure the service, phase by phase."""
     if scenario == "compare":
         compared(files or [], fail_above, json=json)
         return

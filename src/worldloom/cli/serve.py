@@ -1,7 +1,7 @@
 """`loom serve`."""
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,11 +27,7 @@ def serve(
     """Serve it over HTTP: worlds, batches, runs. Prints its address with the token that opens it."""
     from worldloom.service.serve import Plan, serve
 
-    count = processes(workers)
-    threads = max(1, (os.cpu_count() or 2) - 1) // count or 1
-    plan = Plan(
-        host=host, port=port, workers=count, store=store, token=token or os.environ.get("WORLDLOOM_TOKEN", ""), threads=threads
-    )
+    plan = Plan(**planned(host, port, processes(workers), store, token))
 
     def announce(url: str) -> None:
         print(f"Worldloom serves at {url}", flush=True)
@@ -41,6 +37,14 @@ def serve(
             webbrowser.open(url)
 
     serve(plan, announce=announce)
+
+
+def planned(host: str, port: int, count: int, store: str | None, token: str) -> dict[str, Any]:
+    """What a Plan is made of; what is not given comes from the environment."""
+    return {
+        "host": host, "port": port, "workers": count, "threads": max(1, (os.cpu_count() or 2) - 1) // count or 1,
+        "store": store or os.environ.get("WORLDLOOM_STORE") or None, "token": token or os.environ.get("WORLDLOOM_TOKEN", ""),
+    }  # fmt: skip
 
 
 def processes(told: int | None) -> int:

@@ -8,7 +8,8 @@ from worldloom.runtime.lease import LEASE_SECONDS, Lease, release, renew
 from worldloom.runtime.record import QUEUED
 from worldloom.runtime.store import Store
 
-BEATS = 4  # signs of life in the time of a lease: three may fail
+BEATS = 4  # signs of life in the time of a lease, at least: three may fail
+RHYTHM = 0.5  # s from one to the next at most: with it comes what is asked of the run
 
 
 class Hold:
@@ -44,7 +45,7 @@ class Hold:
 
     def _beat(self) -> None:
         last = time.monotonic()
-        while not self._ended.wait(self.seconds / BEATS):
+        while not self._ended.wait(min(self.seconds / BEATS, RHYTHM)):
             try:
                 self._asked = renew(self._store, self.lease, self.seconds)
                 last = time.monotonic()

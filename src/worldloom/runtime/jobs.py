@@ -1,5 +1,7 @@
 """Jobs: runs that workers carry out. Any number of workers, on any number of machines, may share a store: see lease.py."""
 
+import json
+import logging
 import os
 import threading
 from contextlib import suppress
@@ -8,10 +10,12 @@ from worldloom.core.errors import InputError, JobError, StoreError
 from worldloom.runtime.evaluate import Threads
 from worldloom.runtime.hold import Hold
 from worldloom.runtime.lease import LEASE_SECONDS, Lease, claim_job
+from worldloom.runtime.record import now
 from worldloom.runtime.run import carry_on, left_by
 from worldloom.runtime.store import Store
 from worldloom.worlds.find import find
 
+LOG = logging.getLogger("worldloom.jobs")
 POLL_SECONDS = 0.5  # between two looks for a job
 NICENESS = 5  # a request that somebody waits for goes first
 
@@ -30,8 +34,21 @@ def work(
         if lease is None:
             stopping.wait(poll)
         else:
-            with suppress(InputError, JobError):  # it is in the run's record, or the run is ours no more
-                execute(store, lease, stopping, threads=threads, seconds=seconds)
+            attempted(store, lease, stopping, threads=threads, seconds=seconds)
+
+
+def attempted(store: Store, lease: Lease, stopping: threading.Event, *, threads: int, seconds: float) -> None:
+    """Carry out one claimed job, with a line in the log where it begins and where it ends, whatever comes of it."""
+    told(lease, "began")
+    try:
+        told(lease, execute(store, lease, stopping, threads=threads, seconds=seconds))
+    except (InputError, JobError) as error:  # it is in the run's record, or the run is ours no more
+        told(lease, "stopped", why=str(error))
+
+
+def told(lease: Lease, what: str, **more: str) -> None:
+    """A line in the log about a job."""
+    LOG.info(json.dumps({"time": now(), "run": lease.run_id, "fence": lease.fence, "event": what, **more}))
 
 
 def execute(store: Store, lease: Lease, stopping: threading.Event, *, threads: int = 1, seconds: float = LEASE_SECONDS) -> str:

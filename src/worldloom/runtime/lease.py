@@ -88,7 +88,7 @@ def claimed(run_id: str, standing: Standing, now: float, *, owner: str, seconds:
         left = (standing.until or now) - now
         raise StateError(
             f"Run {run_id!r} is being executed by {standing.who}. Expected a run that nobody executes. "
-            f"Pause it there first; should that process be dead, wait {left:.0f} s."
+            f"Stop it where it runs, or POST /api/runs/{run_id}/pause to its service; should that process be dead, wait {left:.0f} s."
         )
     if standing.status == CANCELLED:
         raise StateError(f"Run {run_id!r} is cancelled. Expected one that may go on. Fork it from one of its generations.")

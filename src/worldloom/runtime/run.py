@@ -1,5 +1,6 @@
 """Runs: the only place where ask, evaluate, append and tell meet. A run that was stopped goes on from its last stored generation."""
 
+import math
 import os
 import queue
 import threading
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from worldloom.core.errors import InputError, UnknownName, WorldloomError
-from worldloom.core.field import Record, fields
+from worldloom.core.field import Record, fields, shape_of
 from worldloom.core.keys import run_key
 from worldloom.core.span import span
 from worldloom.core.world import World
@@ -44,6 +45,7 @@ class Progress:
 
 Listener = Callable[[Progress], None]
 MOST_GENERATIONS = 1_000_000_000
+MOST_BYTES = 1 << 29  # of genes in one generation: a blob of SQLite holds 1e9 bytes, and a process has to hold some of them at once
 
 
 def default_workers() -> int:
@@ -93,6 +95,7 @@ def planned(
     search = begin(
         world, population=population, seed=seed, mode=mode, settings=settings, sizes=sizes, strategy=strategy, options=options
     )
+    check_weight(search)
     config = {
         "mode": mode or next(iter(world.modes), None), "settings": settings, "sizes": dict(search.sizes),
         "population": search.population, "generations": generations, "strategy": strategy,
@@ -105,8 +108,22 @@ def planned(
     )  # fmt: skip
 
 
+def check_weight(search: Search) -> None:
+    """Raises InputError for a population whose generations would be larger than a store's blob."""
+    known = fields(search.genome.genes)
+    shapes = [(field, shape_of(field, search.genome.sizes)) for field in known.values()]
+    each = sum(math.prod(shape) * np.dtype(field.dtype).itemsize for field, shape in shapes)
+    if each * search.population > MOST_BYTES:
+        raise InputError(
+            f"{search.population} individuals of {each} bytes each are too many for one generation. "
+            f"Expected at most {MOST_BYTES // each}. Choose a smaller population."
+        )
+
+
 def check_name(name: str) -> None:
-    """Raises InputError for a name that would break a table or a terminal."""
+    """Raises InputError for a name that would break a table, a terminal or a path."""
+    if name != name.strip() or "/" in name or name in (".", ".."):
+        raise InputError(f"Name {name!r} cannot be found again. Expected text without / and without spaces around it. Change it.")
     if not name.isprintable():
         raise InputError(
             f"Name {name!r} cannot be shown. Expected text without line breaks and control characters. Leave them out."

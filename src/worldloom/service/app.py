@@ -27,12 +27,13 @@ ANYWHERE = (400, 401, 403, 404, 405, 408, 413, 415, 421, 422)  # refusals of the
 
 @dataclass
 class Service:
-    """What endpoints find in `request.app.state.service`. ready: it has compiled what it needs."""
+    """What endpoints find in `request.app.state.service`. ready: it has compiled what it needs. streams: of events, open now."""
 
     settings: Settings
     store: Store
     gate: Gate
     ready: bool = True
+    streams: int = 0
 
 
 @asynccontextmanager

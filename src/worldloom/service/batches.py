@@ -23,7 +23,7 @@ from worldloom.core.errors import InputError, JobError, StoreError, UnknownName,
 from worldloom.core.field import Field, Record, fields
 from worldloom.runtime.arrays import SENT, pack, unpack
 from worldloom.service.admission import Job, Kind
-from worldloom.service.bodies import described, document_in
+from worldloom.service.bodies import SHOWN, described, document_in
 from worldloom.service.forms import BINARY, Document
 from worldloom.service.problems import TooLarge, problem, refusals
 from worldloom.service.schemas import ComputeOrder
@@ -32,7 +32,6 @@ from worldloom.service.wire import UNPACKED, answer
 T = TypeVar("T")
 Order = TypeVar("Order", bound=ComputeOrder)
 
-SHOWN = 80  # letters of a name that an error repeats
 NAMES = 256  # in one group of a body: far more than any world has, and few enough to check one by one
 GONE = 499  # what nginx calls a request whose sender has left; nobody reads the answer
 

@@ -1,16 +1,17 @@
 """Bodies of requests: read whole, decoded as their type says, checked against a model; and how OpenAPI tells of them, and of answers."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel
 
-from worldloom.core.errors import InputError, StoreError
+from worldloom.core.errors import InputError, StoreError, UnknownName
 from worldloom.service.forms import BINARY, JSON
 from worldloom.service.wire import document_of
 
 M = TypeVar("M", bound=BaseModel)
+SHOWN = 80  # letters of a name that an error repeats
 
 
 def body_of(model: type[M], *, optional: bool = False) -> Callable[[Request], Coroutine[Any, Any, M]]:
@@ -23,9 +24,18 @@ def body_of(model: type[M], *, optional: bool = False) -> Callable[[Request], Co
         body = await request.body()
         if not body and optional:
             return model()
-        return model.model_validate(document_in(request.headers.get("content-type", JSON), body))
+        document = document_in(request.headers.get("content-type", JSON), body)
+        check_names(model, document)
+        return model.model_validate(document)
 
     return read
+
+
+def check_names(model: type[BaseModel], document: Mapping[str, Any]) -> None:
+    """Raises UnknownName, with the nearest, for a name that the model does not have."""
+    for name in document:
+        if name not in model.model_fields:
+            raise UnknownName("name in the body", name[:SHOWN], model.model_fields)
 
 
 def document_in(content_type: str, body: bytes) -> dict[str, Any]:

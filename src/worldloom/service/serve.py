@@ -158,12 +158,13 @@ def answering(store: Store, settings: Settings, listener: socket.socket) -> Any:
     import uvicorn
 
     from worldloom.service.app import application
+    from worldloom.service.protocol import Guarded
 
     many_files()
     app, service = application(store, settings, ready=False)
     threading.Thread(target=warmed, args=(service,), name="worldloom-warm", daemon=True).start()
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, date_header=True, lifespan="on", backlog=BACKLOG,
+        app, http=Guarded, log_config=None, access_log=False, server_header=False, date_header=True, lifespan="on", backlog=BACKLOG,
         timeout_keep_alive=15, timeout_graceful_shutdown=GRACE_SECONDS, proxy_headers=False,
         ws_max_size=settings.body_bytes,
     )  # fmt: skip

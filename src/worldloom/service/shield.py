@@ -251,7 +251,7 @@ def length(headers: Headers, limit: int) -> int | None:
 
 def too_large(limit: int, **headers: str) -> Answered:
     """The answer to a body above the limit in bytes."""
-    return refused(413, f"The body is larger than {limit} bytes. Expected at most that. Send it in parts.", **headers)
+    return refused(413, f"The body is larger than {limit} bytes. Expected at most that. Leave out what is not needed.", **headers)
 
 
 def check_coding(headers: Headers) -> None:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
+from threading import Lock
 from typing import Any
 from zlib import compressobj
 
@@ -13,11 +15,14 @@ from worldloom.core.errors import InputError
 from worldloom.service.forms import BINARY, JSON, Document, packed, unpacked
 
 DEPTH = 32  # brackets within brackets
+LISTS = 500_000  # brackets in a body: 4,096 lanes of twenty arrays in three axes have fewer; each costs memory while it is read
+LARGE = 256 << 10  # bytes of JSON that are read one body at a time: the interpreter does nothing else meanwhile
 UNPACKED = 64 << 20  # bytes of arrays in one request
 GZIP_FROM = 1024  # bytes
 GZIP_LEVEL, GZIP_FORM = 1, 31  # measured on genomes as JSON: level 6 takes 5x the time for a tenth less; zlib's number for gzip
 TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.S)
 NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_large = Lock()
 
 
 def document_of(content_type: str, body: bytes) -> dict[str, Any]:
@@ -26,7 +31,8 @@ def document_of(content_type: str, body: bytes) -> dict[str, Any]:
         return unpacked(body, limit=UNPACKED)
     check_depth(body)
     try:
-        document = orjson.loads(body)
+        with _large if len(body) > LARGE else nullcontext():
+            document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InputError(f"The body is not JSON: {error}. Expected one object. Check it with a JSON formatter.") from None
     if not isinstance(document, dict):
@@ -38,6 +44,10 @@ def check_depth(body: bytes) -> None:
     """Raises InputError where brackets stand deeper than DEPTH in each other; reads bytes only, so that nothing is built before."""
     brackets = np.frombuffer(TEXTS.sub(b"", body).translate(None, NO_BRACKETS), np.uint8)
     opening = (brackets == ord("[")) | (brackets == ord("{"))
+    if len(brackets) > 2 * LISTS:
+        raise InputError(
+            f"The body has {len(brackets) // 2} lists and objects. Expected at most {LISTS}. Send bytes, or fewer lanes."
+        )
     if len(brackets) and np.cumsum(np.where(opening, 1, -1)).max() > DEPTH:
         raise InputError(f"The body has brackets nested deeper than {DEPTH}. Expected at most that. Flatten it.")
 

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
+from worldloom.core.errors import BusyError
 from worldloom.runtime.record import CANCELLED, FAILED, FINISHED, Run, Summary
 from worldloom.runtime.run import MOST_GENERATIONS
 from worldloom.runtime.store import Store
@@ -16,6 +17,8 @@ from worldloom.service.records import generation_info, run_report
 from worldloom.service.routes.runs import Known, Stored
 
 ENDED = (FINISHED, FAILED, CANCELLED)
+SLOWEST = 2.0  # s between two looks at a run of which nothing new is heard
+MOST = 64  # streams at a time, of one process: each asks the store again and again
 DIGITS = 18  # of a generation's number that are worth converting: no run has that many
 EVENT = {
     "type": "object",
@@ -26,10 +29,26 @@ EVENT = {
     "required": ["event", "data"],
 }  # fmt: skip
 STREAM = {"text/event-stream": {"schema": EVENT, "itemSchema": None}}  # instead of FastAPI's itemSchema: a word of OpenAPI 3.2
-router = APIRouter(prefix="/api/runs", tags=["runs"], responses=refusals(503))
+router = APIRouter(prefix="/api/runs", tags=["runs"], responses=refusals(429, 503))
 
 
-@router.get("/{run}/events", response_class=EventSourceResponse, responses={200: {"content": STREAM}})
+async def listener(request: Request) -> AsyncIterator[None]:
+    """One of the places for streams, until the stream's end. Raises BusyError where there is none."""
+    service = request.app.state.service
+    if service.streams >= MOST:
+        raise BusyError(
+            f"{service.streams} streams of events are open. Expected fewer than {MOST}. Close some, and ask again.", 5.0
+        )
+    service.streams += 1
+    try:
+        yield
+    finally:
+        service.streams -= 1
+
+
+@router.get(
+    "/{run}/events", dependencies=[Depends(listener)], response_class=EventSourceResponse, responses={200: {"content": STREAM}}
+)
 async def events(
     request: Request,
     store: Stored,
@@ -41,11 +60,13 @@ async def events(
     `finished` at its end, with its report; then the stream ends. A client that reconnects goes on where it was.
     """
     seen = after if last_event_id is None else last_seen(last_event_id, after)
-    poll = request.app.state.service.settings.poll
+    service = request.app.state.service
+    pause = service.settings.poll
     status: str | None = None
     best = await run_in_threadpool(best_until, store, run.id, seen)
     while True:
         now, fresh = await run_in_threadpool(glance, store, run.id, seen)
+        pause = service.settings.poll if fresh or now.status != status else min(1.2 * pause, SLOWEST)
         if now.status != status and now.status not in ENDED:
             yield told(now)
         for summary in fresh:
@@ -61,7 +82,7 @@ async def events(
             yield ServerSentEvent(event="finished", data=await run_in_threadpool(run_report, now, store))
             return
         status = now.status
-        await asyncio.sleep(poll)
+        await asyncio.sleep(pause)
 
 
 def last_seen(event_id: str, otherwise: int) -> int:

@@ -85,7 +85,9 @@ def run(request: Request, store: Stored, run: Known) -> Response:
 
 @router.post("/{run}/pause", response_model=schemas.RunReport, **answered())
 def pause(request: Request, store: Stored, run: Known) -> Response:
-    """Pause a run: the generation at hand is finished and stored first. A run that is paused stays so."""
+    """Pause a run. Whoever carries it out is asked every half second, finishes the generation at hand and stores it; until then the
+    run is told as running. A run that is paused stays so.
+    """
     steer(store, run.id, PAUSED)
     return answer(request, run_report(store.run(run.id), store))
 
@@ -111,7 +113,7 @@ def resume(
 
 @router.post("/{run}/cancel", response_model=schemas.RunReport, **answered())
 def cancel(request: Request, store: Stored, run: Known) -> Response:
-    """End a run for good. What is stored stays, and can be forked."""
+    """End a run for good, in the way of `pause`. What is stored stays, and can be forked."""
     steer(store, run.id, CANCELLED)
     return answer(request, run_report(store.run(run.id), store))
 
