@@ -48,3 +48,22 @@ def test_a_planet_at_one_au_takes_about_a_year():
 def test_planets_weigh_what_they_weigh():
     assert pytest.approx(1047.57, rel=1e-4) == 1 / units.JUPITER_MASS
     assert pytest.approx(332_946, rel=1e-5) == 1 / units.EARTH_MASS
+
+
+def test_the_gaussian_year_makes_four_pi_squared_the_gravitation_of_the_sun():
+    gravitation = 4 * math.pi**2 * units.ASTRONOMICAL_UNIT**3 / units.GAUSSIAN_YEAR**2
+    assert gravitation == pytest.approx(units.SOLAR_GM, rel=1e-8)
+    assert pytest.approx(365.256898326, abs=1e-9) == units.GAUSSIAN_YEAR / units.DAY
+
+
+def test_nominal_radii_give_the_densities_that_the_bodies_have():
+    newton = 6.674_30e-11  # m3 / (kg s2), CODATA 2018
+
+    def density(gravitation, radius):
+        return gravitation / newton / (4 / 3 * math.pi * radius**3)
+
+    assert density(units.SOLAR_GM, units.SOLAR_RADIUS) == pytest.approx(1410, rel=2e-3)  # kg/m3, NASA fact sheets
+    assert density(units.EARTH_GM, units.EARTH_RADIUS) == pytest.approx(
+        5514, rel=5e-3
+    )  # equatorial, 0.1 % more than the mean radius
+    assert density(units.JUPITER_GM, units.JUPITER_RADIUS) == pytest.approx(1326, rel=8e-2)  # equatorial, 2 % more than the mean

@@ -35,7 +35,7 @@ def test_evolve_and_worlds_are_functions_and_still_packages():
     import worldloom.evolve.search as search
 
     assert callable(worldloom.evolve) and worldloom.evolve.search is search and inspect.ismodule(worldloom.evolve)
-    assert [world.name for world in worldloom.worlds()] == ["creatures"] and worldloom.worlds.find.find is find
+    assert [world.name for world in worldloom.worlds()] == ["creatures", "orbits"] and worldloom.worlds.find.find is find
 
 
 def test_a_run_gives_its_report_outcomes_and_history(results):

@@ -16,6 +16,7 @@ BENCHES = {
     "generation": "a generation beside its simulation",
     "service": "an empty request, and a batch over HTTP beside the same call in Python",
     "overload": "four times more work than the service can do; a round is ten seconds of it",
+    "orbits": "systems at once, a dense request, and the outer planets for 100,000 years",
 }
 
 

@@ -45,6 +45,14 @@ GRAVITATION = (
     SOLAR_GM * JULIAN_YEAR**2 / ASTRONOMICAL_UNIT**3
 )  # au3 / (solar mass yr2), 39.4769; 4 pi**2 belongs to the Gaussian year
 
+# With G = 4 pi**2 au3 / (solar mass yr2) exact, au and solar mass as above, the year is the Gaussian one, 365.2568983 days
+GAUSSIAN_CONSTANT = 0.017_202_098_95  # rad/day, the former IAU constant k (1976 system), by which the au was defined until 2012
+GAUSSIAN_YEAR = 2 * math.pi / GAUSSIAN_CONSTANT * DAY  # s; k**2 au3/day2 is SOLAR_GM to 1e-9
+# Nominal equatorial radii, m: IAU 2015 resolution B3, exact by convention
+SOLAR_RADIUS = 6.957e8
+JUPITER_RADIUS = 7.1492e7
+EARTH_RADIUS = 6.3781e6
+
 
 def kelvin_of_fahrenheit(temperature: float) -> float:
     """K from degrees Fahrenheit."""
