@@ -102,7 +102,8 @@ def checked(name: str, gene: Any, sizes: Mapping[str, int], value: Any) -> NDArr
     if len(wrong):
         path = "".join(f"[{k}]" for k in wrong[0])
         raise InputError(
-            f"Genome: {name}{path} = {array[tuple(wrong[0])]} is outside {low:g} to {high:g} {gene.unit} ({gene.doc})."
+            f"Genome: {name}{path} = {array[tuple(wrong[0])]} is outside {low:g} to {high:g} {gene.unit} ({gene.doc}). "
+            "Expected a number within. Correct it."
         )
     return array
 

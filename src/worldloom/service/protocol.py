@@ -14,6 +14,7 @@ from worldloom.service.wire import json_bytes
 
 HEAD_BYTES = 64 << 10
 HEAD_SECONDS = 10.0
+LINGER_SECONDS, ENOUGH = 1.0, 1 << 20  # from a refusal until the connection is closed; bytes that are read away meanwhile
 DRESS = (*ALWAYS, *UNLESS_ITS_OWN)  # headers of every answer
 
 
@@ -22,6 +23,7 @@ class Guarded(HttpToolsProtocol):
 
     heading = True  # whether a request's head is still to end
     head = 0  # bytes of it
+    refused = False  # what still comes is not looked at
     deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -42,7 +44,11 @@ class Guarded(HttpToolsProtocol):
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
-        self.head += len(data) if self.heading else 0
+        self.head += len(data) if self.heading or self.refused else 0
+        if self.refused:
+            if self.head > ENOUGH:
+                self.transport.close()
+            return
         super().data_received(data)
         if self.heading and self.head > HEAD_BYTES and not self.transport.is_closing():
             self.refuse(
@@ -78,4 +84,9 @@ class Guarded(HttpToolsProtocol):
         lines = (f"HTTP/1.1 {status} {titles[status]}", f"content-type: {PROBLEM}", f"content-length: {len(content)}")
         head = "\r\n".join((*lines, "connection: close", *(f"{name.decode()}: {value.decode()}" for name, value in DRESS), "", ""))
         self.transport.write(head.encode() + content)
-        self.transport.close()
+        self.refused = True
+        self.heard_head()
+        # Closed at once with something unread, the system would send a reset, and the sender might never see the answer.
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
