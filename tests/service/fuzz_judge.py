@@ -18,6 +18,7 @@ CLOTHES = {
 }  # fmt: skip
 WANTED = re.compile(r"\b[Ee]xpected |\bKnown: |\bIts generations: ")  # what a sentence says after what was wrong
 INSIDES = re.compile(r"Traceback|File \"|\.py\b|0x[0-9a-f]{6,}|site-packages|asyncpg|sqlalchemy|pydantic")
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 BUSY = (429, 503)
 STOPPED = b"The request was stopped after "  # the only way in which a service whose store is well may answer 503
 
@@ -96,7 +97,8 @@ def faults_of_problem(status: int, headers: Mapping[str, str], body: bytes) -> l
     detail = said["detail"]
     found = [] if WANTED.search(detail) and len(detail) > 30 else ["a sentence that does not say what was expected"]
     found += [f"a sentence of more than {LONGEST} characters"] if len(detail) > LONGEST else []
-    return found + (["insides of the service in the sentence"] if INSIDES.search(detail) else [])
+    own = QUOTED.sub("", detail).partition("Known: ")[0]  # without what the request itself said, and names of runs
+    return found + (["insides of the service in the sentence"] if INSIDES.search(own) else [])
 
 
 def faults_of_arrays(body: bytes) -> list[str]:
