@@ -18,7 +18,7 @@ CLOTHES = {
 }  # fmt: skip
 WANTED = re.compile(r"\b[Ee]xpected |\bKnown: |\bIts generations: ")  # what a sentence says after what was wrong
 INSIDES = re.compile(r"Traceback|File \"|\.py\b|0x[0-9a-f]{6,}|site-packages|asyncpg|sqlalchemy|pydantic")
-QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+QUOTED = re.compile(r"'[^']*'")
 BUSY = (429, 503)
 STOPPED = b"The request was stopped after "  # the only way in which a service whose store is well may answer 503
 
